@@ -1,0 +1,122 @@
+// What a run knows of itself beyond its configuration and events: `facts.json` in the run folder, from which, with
+// `config.yaml` and `events.jsonl`, the report is rebuilt at any time.
+
+import Foundation
+
+/// A file that went into a run or came out of it.
+public struct FileFact: Codable, Sendable, Equatable {
+    /// As written in the configuration, or relative to the run folder.
+    public var path: String
+    public var bytes: Int
+    /// Hexadecimal, 64 digits.
+    public var sha256: String
+
+    public init(path: String, bytes: Int, sha256: String) {
+        (self.path, self.bytes, self.sha256) = (path, bytes, sha256)
+    }
+}
+
+/// The base model, in the words a report needs.
+public struct BaseFacts: Codable, Sendable, Equatable {
+    /// `SmolLM2 135M Instruct`, or the file's name where the file does not say.
+    public var name: String
+    /// `llama`, `qwen2` …
+    public var architecture: String
+    /// All weights, adapters not counted.
+    public var parameters: Int
+    /// How the weights are stored: `Q4_1 + Q8_0`, `BF16` …
+    public var storage: String
+    public var files: [FileFact]
+
+    public init(name: String, architecture: String, parameters: Int, storage: String, files: [FileFact]) {
+        (self.name, self.architecture, self.parameters) = (name, architecture, parameters)
+        (self.storage, self.files) = (storage, files)
+    }
+}
+
+/// The data, in the words a report needs.
+public struct DataFacts: Codable, Sendable, Equatable {
+    /// `alpaca`, `messages`, `sharegpt`, `prompt/completion`, `text` …
+    public var format: String
+    public var files: [FileFact]
+    /// Samples that are trained on, after `max_length` was applied.
+    public var samples: Int
+    public var tokens: Int
+    public var supervisedTokens: Int
+    /// Tokens of the shortest, the middle and the longest sample.
+    public var shortest: Int
+    public var median: Int
+    public var longest: Int
+    /// What `max_length` did.
+    public var truncated: Int
+    public var split: Int
+    public var dropped: Int
+    public var warnings: [String]
+
+    public init(
+        format: String, files: [FileFact], samples: Int, tokens: Int, supervisedTokens: Int,
+        shortest: Int, median: Int, longest: Int, truncated: Int, split: Int, dropped: Int, warnings: [String]
+    ) {
+        (self.format, self.files, self.samples, self.tokens) = (format, files, samples, tokens)
+        (self.supervisedTokens, self.shortest, self.median) = (supervisedTokens, shortest, median)
+        (self.longest, self.truncated, self.split, self.dropped) = (longest, truncated, split, dropped)
+        self.warnings = warnings
+    }
+}
+
+/// What the adapter is made of.
+public struct AdapterFacts: Codable, Sendable, Equatable {
+    /// Adapted layers, as `q_proj` → 30.
+    public var modules: [String: Int]
+    public var parameters: Int
+    /// α / r, or α / √r.
+    public var scale: Double
+
+    public init(modules: [String: Int], parameters: Int, scale: Double) {
+        (self.modules, self.parameters, self.scale) = (modules, parameters, scale)
+    }
+}
+
+/// What ran, and where.
+public struct MachineFacts: Codable, Sendable, Equatable {
+    /// `CPU, 2 threads: Intel Xeon …` or the GPU's name.
+    public var device: String
+    /// `Linux x86_64`.
+    public var system: String
+    /// `lora 0.1.0 (commit)`.
+    public var program: String
+    /// `libtorch 2.11.0`.
+    public var engine: String
+    public var dtype: String
+
+    public init(device: String, system: String, program: String, engine: String, dtype: String) {
+        (self.device, self.system, self.program) = (device, system, program)
+        (self.engine, self.dtype) = (engine, dtype)
+    }
+}
+
+/// Everything in `facts.json`. Parts fill in as the run goes on; a report shows what is there.
+public struct RunFacts: Codable, Sendable, Equatable {
+    /// The command that repeats the run, as typed.
+    public var command: String
+    /// Hash over base, data and configuration: what must agree before a run is resumed.
+    public var identity: String
+    public var machine: MachineFacts?
+    public var base: BaseFacts?
+    public var data: DataFacts?
+    public var adapter: AdapterFacts?
+    public var totalSteps: Int?
+    public var stepsPerEpoch: Int?
+    /// Seconds spent in all sessions of the run so far.
+    public var seconds: Double
+    public var peakMemoryMib: Double
+    /// `running`, `done`, `interrupted`, `failed: …`.
+    public var state: String
+    /// Files to use: the adapter, with size and hash.
+    public var outputs: [FileFact]
+
+    public init(command: String, identity: String) {
+        (self.command, self.identity) = (command, identity)
+        (seconds, peakMemoryMib, state, outputs) = (0, 0, "running", [])
+    }
+}
