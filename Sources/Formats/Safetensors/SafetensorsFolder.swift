@@ -1,0 +1,96 @@
+// A folder's safetensors: one file, or several ("shards") with an index that says which tensor is where.
+
+import Foundation
+
+/// The tensors of a folder as Hugging Face lays it out.
+public struct SafetensorsFolder: Sendable {
+    /// The folder.
+    public let url: URL
+    /// The files that hold the tensors, in the order of their names.
+    public let files: [MappedFile]
+    /// The tensors of all files by name.
+    public let tensors: [String: StoredTensor]
+    /// The metadata of all files; the first file that has a key wins.
+    public let metadata: [String: String]
+
+    /// Opens `<stem>.safetensors`, or else the files that `<stem>.safetensors.index.json` lists.
+    public init(_ url: URL, stem: String = "model") throws {
+        let whole = url.appendingPathComponent("\(stem).safetensors")
+        let index = url.appendingPathComponent("\(stem).safetensors.index.json")
+        let exists = FileManager.default.fileExists(atPath:)
+        let opened: [SafetensorsFile]
+        if exists(whole.path) {
+            opened = [try SafetensorsFile(whole)]
+        } else if exists(index.path) {
+            opened = try Self.shards(index, in: url)
+        } else {
+            throw FormatsError.missing(
+                path: url.shownPath, place: "\(stem).safetensors",
+                problem: "the folder has neither this file nor \(stem).safetensors.index.json",
+                remedy: "fetch the model's safetensors files into it")
+        }
+        self.url = url
+        files = opened.map(\.file)
+        tensors = try Self.joined(opened)
+        metadata = opened.reduce(into: [:]) { $0.merge($1.metadata) { first, _ in first } }
+    }
+
+    private struct Index: Decodable {
+        let weight_map: [String: String]
+    }
+
+    private static func shards(_ index: URL, in folder: URL) throws -> [SafetensorsFile] {
+        let map = try weightMap(index)
+        let opened = try Set(map.values).sorted().map { name in
+            guard !name.isEmpty, !name.contains("/"), !name.contains("\\"), name != "..", name != "." else {
+                throw FormatsError.damaged(
+                    path: index.shownPath, place: "weight_map",
+                    problem: "'\(name.onOneLine)' is not the name of a file in this folder")
+            }
+            return (name: name, file: try shard(folder.appendingPathComponent(name), index: index))
+        }
+        let files = Dictionary(opened.map { ($0.name, $0.file) }) { first, _ in first }
+        let absent = map.filter { files[$0.value]?.tensors[$0.key] == nil }.sorted { $0.key < $1.key }
+        if let first = absent.first {
+            let others = absent.count == 1 ? "" : " (nor \((absent.count - 1).grouped) others)"
+            throw FormatsError.damaged(
+                path: index.shownPath, place: first.key,
+                problem: "\(first.value) does not hold this tensor\(others), though the index says so")
+        }
+        return opened.map(\.file)
+    }
+
+    private static func weightMap(_ index: URL) throws -> [String: String] {
+        let data = Data(try MappedFile(index).bytes)
+        do {
+            return try JSONDecoder().decode(Index.self, from: data).weight_map
+        } catch {
+            throw FormatsError.damaged(
+                path: index.shownPath, place: nil,
+                problem: "not an index: an object 'weight_map' from tensor names to file names expected")
+        }
+    }
+
+    private static func shard(_ url: URL, index: URL) throws -> SafetensorsFile {
+        do {
+            return try SafetensorsFile(url)
+        } catch FormatsError.system(let path, _, ENOENT) {
+            throw FormatsError.missing(
+                path: path, place: index.lastPathComponent, problem: "the index lists this file, but it is not there",
+                remedy: "fetch it into the folder")
+        }
+    }
+
+    private static func joined(_ files: [SafetensorsFile]) throws -> [String: StoredTensor] {
+        var tensors: [String: StoredTensor] = [:]
+        for file in files {
+            for (name, tensor) in file.tensors {
+                guard let other = tensors.updateValue(tensor, forKey: name) else { continue }
+                throw FormatsError.damaged(
+                    path: file.file.url.shownPath, place: name,
+                    problem: "\(other.file.url.lastPathComponent) holds a tensor of this name, too")
+            }
+        }
+        return tensors
+    }
+}
