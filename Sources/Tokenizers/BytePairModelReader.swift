@@ -1,0 +1,149 @@
+// The reader of the `model` of `tokenizer.json`: vocabulary and merges, straight from the bytes of the file.
+
+/// Builds a byte-pair model from the object called `model`.
+struct BytePairModelReader {
+    /// Whether tokens are spelled in GPT-2's alphabet of bytes.
+    let isByteLevel: Bool
+    /// Special tokens, which no merge may produce.
+    let protected: Set<Int>
+
+    /// Reads the model at the position of `text`.
+    func read(_ text: inout JSONText) throws -> BytePairModel {
+        let positions = try text.memberPositions(of: "model")
+        let options = try options(text, positions)
+        guard let vocabularyPosition = positions["vocab"] else { throw missing("model.vocab", "an object", text) }
+        guard let mergesPosition = positions["merges"] else { throw missing("model.merges", "an array", text) }
+        var reader = text.moved(to: vocabularyPosition)
+        let vocabulary = try vocabulary(&reader)
+        reader = text.moved(to: mergesPosition)
+        let merges = try merges(&reader, vocabulary)
+        let fallsBack = try options.boolean("byte_fallback") ?? false
+        return BytePairModel(
+            vocabulary: vocabulary, merges: merges,
+            symbols: isByteLevel ? .spelledBytes(vocabulary) : .characters(vocabulary, fallsBackToBytes: fallsBack),
+            unknownID: try unknownID(options, vocabulary), fusesUnknown: try options.boolean("fuse_unk") ?? false,
+            takesWholePieces: try options.boolean("ignore_merges") ?? false, specialIDs: protected)
+    }
+
+    // MARK: - Options
+
+    /// Everything but the vocabulary and the merges, checked for what is not implemented.
+    private func options(_ text: JSONText, _ positions: [String: Int]) throws -> JSONPart {
+        var members: [String: JSONValue] = [:]
+        for (key, position) in positions where key != "vocab" && key != "merges" {
+            var reader = text.moved(to: position)
+            members[key] = try reader.value()
+        }
+        let options = JSONPart(value: .object(members), file: text.file, path: "model")
+        let type = try options.string("type") ?? "BPE"
+        guard type == "BPE" else { throw options.unsupported("type", "'\(type)'", ["'BPE'"]) }
+        for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+            if let affix = try options.string(key), !affix.isEmpty {
+                throw options.unsupported(key, "'\(affix)'", ["null", "''"])
+            }
+        }
+        if let dropout = options["dropout"], dropout.value != .number(0) {
+            throw options.unsupported("dropout", dropout.value.kind, ["null", "0"])
+        }
+        return options
+    }
+
+    private func unknownID(_ options: JSONPart, _ vocabulary: Vocabulary) throws -> Int? {
+        guard let token = try options.string("unk_token") else { return nil }
+        // Byte-level files often name a token that the vocabulary lacks, and never need it.
+        return vocabulary.id(of: Array(token.utf8))
+    }
+
+    private func missing(_ key: String, _ expected: String, _ text: JSONText) -> TokenizerError {
+        .malformed(file: text.file, key: key, expected: expected, got: "nothing")
+    }
+
+    // MARK: - Vocabulary and merges
+
+    private func vocabulary(_ text: inout JSONText) throws -> Vocabulary {
+        var vocabulary = Vocabulary(capacity: min((text.bytes.count - text.position) / 16, 300_000))
+        try text.forEachMember(of: "model.vocab") { text, token in
+            let path = { "model.vocab.\(String(decoding: token, as: UTF8.self))" }
+            let id = try text.index(path: path())
+            guard id < Vocabulary.maximumCount else {
+                throw TokenizerError.malformed(
+                    file: text.file, key: path(), expected: "an id below \(Vocabulary.maximumCount)", got: "\(id)")
+            }
+            token.withUnsafeBufferPointer { vocabulary.insert($0, id: id) }
+        }
+        return vocabulary
+    }
+
+    private func merges(_ text: inout JSONText, _ vocabulary: Vocabulary) throws -> MergeTable {
+        var table = MergeTable(capacity: vocabulary.count)
+        var (pair, second) = ([UInt8](), [UInt8]())
+        var rank = 0
+        try text.forEachElement(of: "model.merges") { text in
+            let isArray = try text.starts(with: UInt8(ascii: "["))
+            if isArray {
+                var count = 0
+                try text.forEachElement(of: "model.merges[\(rank)]") { text in
+                    count += 1
+                    if count == 1 { try text.string(into: &pair, path: "model.merges[\(rank)]") }
+                    if count == 2 { try text.string(into: &second, path: "model.merges[\(rank)]") }
+                    if count > 2 { try text.skipValue() }
+                }
+                guard count == 2 else { throw badMerge(rank, "an array of \(count)", text) }
+            } else {
+                try text.string(into: &pair, path: "model.merges[\(rank)]")
+                guard let space = pair.firstIndex(of: UInt8(ascii: " ")),
+                    !pair[(space + 1)...].contains(UInt8(ascii: " "))
+                else { throw badMerge(rank, "'\(String(decoding: pair, as: UTF8.self))'", text) }
+                second.removeAll(keepingCapacity: true)
+                second.append(contentsOf: pair[(space + 1)...])
+                pair.removeSubrange(space...)
+            }
+            try insert(&pair, second, rank, vocabulary, &table, text)
+            rank += 1
+        }
+        return table
+    }
+
+    /// Adds one merge; `first` becomes the token that it makes.
+    private func insert(
+        _ first: inout [UInt8], _ second: [UInt8], _ rank: Int, _ vocabulary: Vocabulary, _ table: inout MergeTable,
+        _ text: JSONText
+    ) throws {
+        let left = vocabulary.id(of: first)
+        let right = vocabulary.id(of: second)
+        let count = first.count
+        first.append(contentsOf: second)
+        let result = vocabulary.id(of: first)
+        guard let left, let right, let result else {
+            let absent = left == nil ? first.prefix(count) : right == nil ? second[...] : first[...]
+            throw TokenizerError.malformed(
+                file: text.file, key: "model.merges[\(rank)]", expected: "two tokens of model.vocab that make a third",
+                got: "'\(String(decoding: absent, as: UTF8.self))', which model.vocab lacks")
+        }
+        if !protected.contains(result) { table.insert(left: left, right: right, result: result, rank: rank) }
+    }
+
+    private func badMerge(_ rank: Int, _ got: String, _ text: JSONText) -> TokenizerError {
+        .malformed(
+            file: text.file, key: "model.merges[\(rank)]", expected: "two tokens, as \"a b\" or [\"a\", \"b\"]",
+            got: got)
+    }
+}
+
+extension BytePairModel.Symbols {
+    /// Bytes, each spelled by one character of GPT-2's alphabet.
+    static func spelledBytes(_ vocabulary: Vocabulary) -> Self {
+        .bytes(ByteAlphabet.scalars.map { Int32(vocabulary.id(of: Array(String(Character($0)).utf8)) ?? -1) })
+    }
+
+    /// Characters, and for those without a token perhaps tokens such as `<0x0A>`.
+    static func characters(_ vocabulary: Vocabulary, fallsBackToBytes: Bool) -> Self {
+        let digits = Array("0123456789ABCDEF".utf8)
+        return .characters(
+            bytes: (0..<256).map { byte in
+                guard fallsBackToBytes else { return -1 }
+                let token = Array("<0x".utf8) + [digits[byte >> 4], digits[byte & 15], UInt8(ascii: ">")]
+                return Int32(vocabulary.id(of: token) ?? -1)
+            })
+    }
+}
