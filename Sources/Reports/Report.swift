@@ -1,0 +1,120 @@
+// The report of a run: `README.md` with the curve beside it, written from the run's configuration, facts and events.
+// It holds the whole story in the order a colleague asks: how did it end, what was it, how did it go, what can it do,
+// how do I use it, how do I repeat it.
+
+import Foundation
+import Runs
+
+/// A run told as one Markdown document.
+public struct Report: Sendable {
+    let config: [(key: String, value: String)]
+    let facts: RunFacts
+    let history: RunHistory
+    let state: RunState
+    let language: ReportLanguage
+    let name: String
+    /// The run folder as one types it where the run was started.
+    let runPath: String
+
+    /// - Parameters:
+    ///   - config: the configuration as run, in its order, defaults filled in.
+    ///   - events: all lines of `events.jsonl`, those of earlier sessions included.
+    ///   - language: the configuration's `language` where none is given.
+    ///   - runPath: the configuration's `output_dir` where none is given.
+    public init(
+        config: [(key: String, value: String)], facts: RunFacts, events: [TrainingEvent],
+        language: ReportLanguage? = nil, runPath: String? = nil
+    ) {
+        self.config = config
+        self.facts = facts
+        history = RunHistory(events)
+        state = RunState(facts: facts, finish: history.finish)
+        func value(_ key: String) -> String? { config.first { $0.key == key && !$0.value.isEmpty }?.value }
+        self.language = language ?? value("language").flatMap(ReportLanguage.init) ?? .en
+        let path = runPath ?? value("output_dir") ?? "."
+        self.runPath = path
+        name = value("output_name") ?? URL(fileURLWithPath: path).lastPathComponent
+    }
+
+    /// Writes `README.md`, `logs/training_curve.svg` and, where the machine can, `logs/training_curve.png`; each
+    /// appears whole or not at all. What could not be had is told in `warnings`.
+    public func write(to folder: URL) throws -> ReportFiles {
+        var files = ReportFiles(readme: folder.appendingPathComponent("README.md"))
+        let logs = folder.appendingPathComponent("logs")
+        if let chart = LossChart(history, language: language) {
+            try Self.createFolder(logs)
+            let curve = logs.appendingPathComponent("training_curve.svg")
+            try Self.save(chart.svg, to: curve)
+            files.curve = curve
+            // Fonts for Chinese are rare on servers, so the words in the picture are English.
+            let svg = language == .en ? chart.svg : LossChart(history, language: .en)?.svg ?? chart.svg
+            do {
+                let picture = logs.appendingPathComponent("training_curve.png")
+                try PictureRenderer().write(svg, width: LossChart.width, height: LossChart.height, to: picture)
+                files.picture = picture
+            } catch {
+                files.warnings.append("\(error)")
+            }
+        }
+        try Self.createFolder(folder)
+        try Self.save(markdown(hasPicture: files.picture != nil), to: files.readme)
+        return files
+    }
+
+    /// The document.
+    func markdown(hasPicture: Bool) -> String {
+        let title = language("LoRA Training Report", "LoRA 训练报告")
+        let parts: [[String]] = [
+            ["# \(title): \(Markdown.escaped(name))", "> \(verdict)"], resume, overview, curve(hasPicture: hasPicture),
+            epochTable, validationTable, samples, dataSection, adapterSection, resources, warningList, usage,
+            reproduction,
+        ]
+        return parts.flatMap { $0 }.joined(separator: "\n\n") + "\n"
+    }
+
+    var verdict: String { Verdict(language: language, facts: facts, history: history, state: state).text }
+
+    /// The value of a configuration key; absent when empty.
+    func value(_ key: String) -> String? { config.first { $0.key == key && !$0.value.isEmpty }?.value }
+
+    private static func createFolder(_ folder: URL) throws {
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            throw ReportError.cannotWrite(file: folder.path, reason: error.localizedDescription)
+        }
+    }
+
+    private static func save(_ text: String, to file: URL) throws {
+        do {
+            try Data(text.utf8).write(to: file, options: .atomic)
+        } catch {
+            throw ReportError.cannotWrite(file: file.path, reason: error.localizedDescription)
+        }
+    }
+}
+
+/// What writing a report left.
+public struct ReportFiles: Sendable, Equatable {
+    public var readme: URL
+    /// The curve as SVG; absent when no step was finished.
+    public var curve: URL?
+    /// The curve as PNG.
+    public var picture: URL?
+    /// Lines to show: what is missing and how to have it.
+    public var warnings: [String] = []
+
+    init(readme: URL) { self.readme = readme }
+}
+
+/// What can go wrong with reports and logs.
+public enum ReportError: Error, CustomStringConvertible {
+    case cannotWrite(file: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .cannotWrite(let file, let reason):
+            "\(file): cannot be written: \(reason); check its rights and the free space (df -h), then repeat the command"
+        }
+    }
+}
