@@ -1,0 +1,91 @@
+// Expanding stored weights, whole, by rows, and as an embedding.
+#include "Weight.h"
+
+#include "CBlocks.h"
+#include "Elements.h"
+#include "Parallel.h"
+
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
+
+namespace lora {
+namespace {
+
+int64_t row_bytes(const Weight &weight, int64_t inputs) {
+  auto elements = blocks_elements(static_cast<int32_t>(weight.type));
+  TORCH_CHECK(elements > 0, "element type ", weight.type, " cannot be expanded");
+  TORCH_CHECK(inputs % elements == 0, inputs, " columns are no whole number of blocks of ", elements);
+  auto bytes = inputs / elements * blocks_bytes(static_cast<int32_t>(weight.type));
+  TORCH_CHECK(weight.data.numel() == weight.outputs * bytes, "expected ", weight.outputs * bytes, " bytes for ",
+              weight.outputs, " rows, got ", weight.data.numel());
+  TORCH_CHECK(weight.data.is_cpu() && weight.data.is_contiguous(), "packed weights stay in the CPU's memory");
+  return bytes;
+}
+
+}  // namespace
+
+void expand_rows(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out) {
+  auto bytes = row_bytes(weight, inputs);
+  auto from = static_cast<const uint8_t *>(weight.data.const_data_ptr());
+  auto type = static_cast<int32_t>(weight.type);
+  auto grain = std::max<int64_t>(1, 65536 / inputs);
+  parallel(end - begin, grain, [&](int64_t first, int64_t last) {
+    if (weight.head == 0) {
+      blocks_decode(type, from + (begin + first) * bytes, (last - first) * inputs, out + first * inputs);
+      return;
+    }
+    for (auto row = first; row < last; row++)
+      blocks_decode(type, from + stored_row(begin + row, weight.head) * bytes, inputs, out + row * inputs);
+  });
+}
+
+at::Tensor scratch(int64_t rows, int64_t columns) {
+  static thread_local at::Tensor memory;
+  auto needed = rows * columns;
+  if (!memory.defined() || memory.numel() < needed) {
+    memory.reset();
+    memory = at::empty({needed}, at::TensorOptions().dtype(at::kFloat));
+  }
+  return memory.narrow(0, 0, needed).view({rows, columns});
+}
+
+at::Tensor dense(const Weight &weight, int64_t inputs, at::ScalarType dtype) {
+  if (!weight.is_packed()) return weight.data.to(dtype);
+  auto out = at::empty({weight.outputs, inputs}, at::TensorOptions().dtype(at::kFloat));
+  expand_rows(weight, inputs, 0, weight.outputs, out.mutable_data_ptr<float>());
+  return out.to(dtype);
+}
+
+namespace {
+
+at::Tensor expand(const at::Tensor &data, int64_t type, int64_t outputs, int64_t inputs, int64_t head) {
+  return dense({data, type, outputs, head}, inputs, at::kFloat);
+}
+
+// The rows that `ids` name, as fp32: (…, inputs).
+at::Tensor embedding(const at::Tensor &ids, const at::Tensor &data, int64_t type, int64_t outputs, int64_t inputs) {
+  Weight weight{data, type, outputs, 0};
+  if (!weight.is_packed()) return at::embedding(data, ids);
+  auto bytes = row_bytes(weight, inputs);
+  auto sizes = ids.sizes().vec();
+  sizes.push_back(inputs);
+  auto out = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
+  auto flat = ids.to(at::kCPU, at::kLong).contiguous();
+  auto rows = lora::integers(flat);
+  auto from = static_cast<const uint8_t *>(data.const_data_ptr());
+  auto to = out.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < flat.numel(); i++) {
+    TORCH_CHECK(rows[i] >= 0 && rows[i] < outputs, "token ", rows[i], " is outside the vocabulary of ", outputs);
+    blocks_decode(static_cast<int32_t>(type), from + rows[i] * bytes, inputs, to + i * inputs);
+  }
+  return out;
+}
+
+}  // namespace
+}  // namespace lora
+
+TORCH_LIBRARY_FRAGMENT(lora, library) {
+  library.def("expand(Tensor data, int type, int outputs, int inputs, int head) -> Tensor", &lora::expand);
+  library.def("embedding(Tensor ids, Tensor data, int type, int outputs, int inputs) -> Tensor", &lora::embedding);
+}

@@ -1,0 +1,40 @@
+// The element types of tensors.
+
+/// The type of a tensor's elements; raw values are libtorch's `ScalarType`.
+public enum DType: Int32, Sendable, CustomStringConvertible {
+    case uint8 = 0
+    case int8 = 1
+    case int16 = 2
+    case int32 = 3
+    case int64 = 4
+    case float16 = 5
+    case float32 = 6
+    case float64 = 7
+    case bool = 11
+    case bfloat16 = 15
+
+    /// Bytes an element takes.
+    public var size: Int {
+        switch self {
+        case .uint8, .int8, .bool: 1
+        case .int16, .float16, .bfloat16: 2
+        case .int32, .float32: 4
+        case .int64, .float64: 8
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .uint8: "uint8"
+        case .int8: "int8"
+        case .int16: "int16"
+        case .int32: "int32"
+        case .int64: "int64"
+        case .float16: "float16"
+        case .float32: "float32"
+        case .float64: "float64"
+        case .bool: "bool"
+        case .bfloat16: "bfloat16"
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// Where tensors live.
+
+/// A device that holds tensors and computes with them.
+public struct Device: Sendable, Equatable, CustomStringConvertible {
+    /// Raw values are libtorch's `DeviceType`.
+    public enum Kind: Int32, Sendable { case cpu = 0, cuda = 1, mps = 13 }
+
+    public let kind: Kind
+    public let index: Int
+
+    public init(_ kind: Kind, _ index: Int = 0) {
+        (self.kind, self.index) = (kind, index)
+    }
+
+    public static let cpu = Device(.cpu)
+
+    public var description: String {
+        switch kind {
+        case .cpu: "cpu"
+        case .cuda: "cuda:\(index)"
+        case .mps: "mps"
+        }
+    }
+}
