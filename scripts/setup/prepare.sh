@@ -133,19 +133,21 @@ is_loadable() {
 }
 
 check_loads() {
+    remedy="rm -rf '$own_libtorch'"
+    [ -z "${LIBTORCH:-}" ] || remedy="unset LIBTORCH"
     is_loadable || fail "$libtorch/lib/libtorch_cpu.so needs $lacking, not found on this machine;" \
-        "run: ${LIBTORCH:+unset LIBTORCH; }rm -rf '$own_libtorch' (then it is fetched with all it needs)"
+        "run: $remedy (then it is fetched with all it needs)"
 }
 
 # Fetches libtorch out of PyTorch's wheel, whole or not at all: `.libtorch/torch` appears last, by a rename.
 fetch_libtorch() {
     command -v python3 > /dev/null && python3 -m pip --version > /dev/null 2>&1 \
         || install_packages python3 python3-pip \
-        || ask_for_packages "libtorch $torch_version, and python3 with pip to fetch it," "python3 python3-pip"
+        || ask_for_packages "python3 with pip (to fetch libtorch $torch_version)" "python3 python3-pip"
     gigabytes=3
     ! has_gpu || gigabytes=9
     free=$(df -Pk "$root" | awk 'NR == 2 { print int($4 / 1048576) }')
-    [ "$free" -ge "$gigabytes" ] || fail "fetching and building takes about $gigabytes GB and $root has $free GB free;" \
+    [ "${free:-$gigabytes}" -ge "$gigabytes" ] || fail "fetching and building takes about $gigabytes GB and $root has $free GB free;" \
         "free some, or run: LIBTORCH=<folder of libtorch $torch_version> ./lora"
 
     rm -rf "$own_libtorch"/.partial-*               # left by a fetch that was killed
@@ -208,11 +210,11 @@ prepare() {
         rm -f "$state"
     fi
     check_swift
-    install_optional_packages
     find_libtorch
     write_package_file
     export PKG_CONFIG_PATH="$launcher${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
     [ -d "$root/.build/checkouts" ] || fetch_swift_packages
+    install_optional_packages
 }
 
 # SwiftPM reads this by itself, without a `pkg-config` program. Rewritten only when it changes: it is a build input.
@@ -256,8 +258,8 @@ build_products() {
 
 # The program, both executables; afterwards `is_ready`.
 build_program() {
-    say "building (once for each version; minutes the first time)"
     prepare
+    say "building (minutes the first time, later only what changed)"
     printf '%s\n%s\n%s\n' "$root" "$libtorch" "$runtime" > "$launcher/pending"
     build_products lora-engine lora
     mv "$launcher/pending" "$state"                  # keeps its time: sources saved during the build are newer
