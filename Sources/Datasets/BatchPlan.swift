@@ -1,0 +1,62 @@
+// Which samples are trained together in which step: a pure function of seed, epoch and step.
+
+/// The order of samples in training. Nothing needs to be stored to resume at any step.
+public struct BatchPlan: Sendable, Equatable {
+    public let sampleLengths: [Int]
+    /// Samples of a micro-batch.
+    public let batchSize: Int
+    /// Micro-batches of a step.
+    public let accumulation: Int
+    public let seed: UInt64
+
+    /// Makes a plan for samples of these lengths in tokens.
+    public init(sampleLengths: [Int], batchSize: Int, accumulation: Int = 1, seed: UInt64) throws {
+        guard !sampleLengths.isEmpty else {
+            throw DatasetError.option("training data", problem: "there are no samples to plan for")
+        }
+        for (name, value) in [("batch_size", batchSize), ("gradient_accumulation", accumulation)] {
+            guard (1...1_000_000).contains(value) else {
+                throw DatasetError.option(name, problem: "expected 1 to 1000000, got \(value)")
+            }
+        }
+        (self.sampleLengths, self.batchSize) = (sampleLengths, batchSize)
+        (self.accumulation, self.seed) = (accumulation, seed)
+    }
+
+    /// Samples of a full step.
+    public var samplesPerStep: Int { batchSize * accumulation }
+
+    /// The last step of an epoch may have fewer samples.
+    public var stepsPerEpoch: Int { (sampleLengths.count + samplesPerStep - 1) / samplesPerStep }
+
+    /// The order of the samples in an epoch.
+    public func order(epoch: Int) -> [Int] {
+        // Seed and epoch are mixed by the generator itself, so that neighbouring seeds share no epoch.
+        var mixer = SplitMix64(seed: seed)
+        var generator = SplitMix64(seed: mixer.next() ^ UInt64(bitPattern: Int64(epoch)) &* 0xD6E8_FEB8_6659_FD93)
+        return generator.permutation(sampleLengths.count)
+    }
+
+    /// The steps of an epoch: micro-batches of sample indices.
+    public func steps(epoch: Int) -> [[[Int]]] {
+        let order = order(epoch: epoch)
+        return (0..<stepsPerEpoch).map { microBatches(of: order, step: $0) }
+    }
+
+    /// The micro-batches of one step, counted from 0 within its epoch; empty beyond the last.
+    public func microBatches(epoch: Int, step: Int) -> [[Int]] {
+        microBatches(of: order(epoch: epoch), step: step)
+    }
+
+    private func microBatches(of order: [Int], step: Int) -> [[Int]] {
+        guard (0..<stepsPerEpoch).contains(step) else { return [] }
+        let start = step * samplesPerStep
+        let end = min(start + samplesPerStep, order.count)
+        return stride(from: start, to: end, by: batchSize).map { Array(order[$0..<min($0 + batchSize, end)]) }
+    }
+
+    /// Tokens of the largest micro-batch that any order can give: what memory must hold.
+    public var largestMicroBatch: Int {
+        sampleLengths.sorted(by: >).prefix(batchSize).reduce(0, +)
+    }
+}

@@ -1,0 +1,35 @@
+// How text data becomes samples.
+
+import Tokenizers
+
+/// What happens to a sample that is longer than the longest allowed.
+public enum LengthPolicy: String, Sendable, Codable, CaseIterable {
+    /// Its end is cut off.
+    case truncate
+    /// It becomes several samples.
+    case split
+    /// It is left out.
+    case drop
+}
+
+/// How text data becomes samples.
+public struct TextDataOptions: Sendable, Equatable {
+    /// Tokens of the longest sample; nil for no limit.
+    public var maxLength: Int?
+    public var lengthPolicy = LengthPolicy.truncate
+    /// Whether the prompt is trained as well as the answers.
+    public var trainsOnPrompt = false
+    /// The format of the data; recognised when nil.
+    public var format: DataFormat?
+    public var textUnit = TextUnit.paragraph
+    /// Whether conversations go through the model's chat template; nil when the model has one.
+    public var usesChatTemplate: Bool?
+    /// The system prompt of conversations that have none.
+    public var systemPrompt: String?
+    /// The date that templates may write; fixed, so that the same data gives the same tokens on any day.
+    public var clock = TemplateClock.standard
+
+    public init(maxLength: Int? = nil, lengthPolicy: LengthPolicy = .truncate) {
+        (self.maxLength, self.lengthPolicy) = (maxLength, lengthPolicy)
+    }
+}
