@@ -2,23 +2,27 @@
 
 import Foundation
 
-/// Maps values to places along an axis; its ends are ticks.
+/// Maps values to places along an axis.
 struct ChartScale: Sendable {
     let lower: Double
     let upper: Double
-    /// Round numbers from `lower` to `upper`.
+    /// Round numbers between the ends, which are ticks themselves unless the scale is tight.
     let ticks: [Double]
 
     /// The scale that holds the values, with about `count` steps of 1, 2, 2.5 or 5 times a power of ten.
     /// Paul Heckbert, "Nice numbers for graph labels", Graphics Gems (1990).
-    init(_ low: Double, _ high: Double, count: Int) {
+    ///
+    /// - Parameter isTight: the scale ends at `high` itself, and ticks are whole numbers: for counts such as steps.
+    init(_ low: Double, _ high: Double, count: Int, isTight: Bool = false) {
         let (low, high) = Self.sound(low, high)
-        let step = Self.niceStep((high - low) / Double(max(1, count)))
+        let nice = Self.niceStep((high - low) / Double(max(1, count)))
+        let step = isTight ? max(1, nice.rounded(.up)) : nice
         let first = (low / step + 1e-9).rounded(.down)
         let last = (high / step - 1e-9).rounded(.up)
         let number = min(100, max(1, Numbers.integer(last - first)))
-        ticks = (0...number).map { (first + Double($0)) * step }
-        (lower, upper) = (first * step, (first + Double(number)) * step)
+        let all = (0...number).map { (first + Double($0)) * step }
+        ticks = isTight ? all.filter { $0 <= high } : all
+        (lower, upper) = (first * step, isTight ? high : (first + Double(number)) * step)
     }
 
     /// The place of a value between two ends.
@@ -31,7 +35,7 @@ struct ChartScale: Sendable {
         guard ticks.count > 1 else { return Numbers.short(tick, 4) }
         let step = ticks[1] - ticks[0]
         let size = max(abs(lower), abs(upper))
-        if size < 0.001 || size >= 1e7 { return Numbers.scientific(abs(tick) < step / 2 ? 0 : tick) }
+        if size < 0.01 || size >= 1e7 { return Numbers.scientific(abs(tick) < step / 2 ? 0 : tick) }
         let digits =
             (0...6).first { abs((step * pow(10, Double($0))).rounded() - step * pow(10, Double($0))) < 1e-6 } ?? 6
         let text = Numbers.fixed(abs(tick) < step / 2 ? 0 : tick, digits)

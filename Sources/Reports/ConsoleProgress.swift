@@ -102,7 +102,7 @@ public final class ConsoleProgress: TrainingListener {
 
     private func secondsLeft(_ event: TrainingEvent) -> Double? {
         guard let totalSteps, totalSteps >= event.step, !recentSeconds.isEmpty else { return nil }
-        return recentSeconds.reduce(0, +) / Double(recentSeconds.count) * Double(totalSteps - event.step)
+        return recentSeconds.reduce(0, +) / Double(recentSeconds.count) * (Double(totalSteps) - Double(event.step))
     }
 
     private static func keep(_ value: Double, in recent: inout [Double]) {

@@ -29,10 +29,10 @@ struct EpochSummary: Sendable {
     /// The word for a change from one average to the next.
     static func trend(from before: Double, to now: Double) -> Trend {
         guard before > 0 else { return now > before ? .rising : now < before ? .falling : .flat }
-        let change = now / before - 1
-        if change <= -0.1 { return .falling }
-        if change <= -0.02 { return .converging }
-        return change < 0.02 ? .flat : .rising
+        let percent = (now / before - 1) * 100
+        if percent <= -10 + 1e-9 { return .falling }
+        if percent <= -2 + 1e-9 { return .converging }
+        return percent < 2 - 1e-9 ? .flat : .rising
     }
 
     /// One summary for each epoch that has steps.

@@ -20,7 +20,7 @@ struct LossChart: Sendable {
     private let above: Int
 
     /// In pixels, before any magnification.
-    static let (width, height) = (960, 460)
+    static let (width, height) = (960, 450)
     private static let (left, right, top, bottom) = (76.0, 878.0, 82.0, 396.0)
 
     /// Absent where no step has a loss.
@@ -34,7 +34,7 @@ struct LossChart: Sendable {
         learningRate = ChartSeries(history.steps.map { ($0.step, $0.learningRate) })
         best = history.best
         epochEnds = history.epochs.filter(\.isComplete).map { ($0.number, $0.lastStep) }
-        steps = ChartScale(0, Double(max(1, history.lastStep)), count: 8)
+        steps = ChartScale(0, Double(max(1, history.lastStep)), count: 8, isTight: true)
         (loss, above) = Self.lossScale(training, smooth, validation)
         rate = ChartScale(0, learningRate.points.map(\.value).max() ?? 0, count: 4)
     }
@@ -48,9 +48,9 @@ struct LossChart: Sendable {
                 + " viewBox=\"0 0 \(width) \(height)\" role=\"img\" font-family=\"\(SVGText.fonts)\" font-size=\"12\">")
         svg.line("<title>\(SVGText.escaped(summary))</title>")
         svg.line(
-            "<clipPath id=\"plot\"><rect x=\"76\" y=\"80\" width=\"803\" height=\"318\"/></clipPath>")
+            "<clipPath id=\"plot\"><rect x=\"70\" y=\"76\" width=\"814\" height=\"326\"/></clipPath>")
         svg.line(
-            "<rect x=\"0.5\" y=\"0.5\" width=\"959\" height=\"459\" rx=\"8\" fill=\"#ffffff\" stroke=\"#d0d7de\"/>")
+            "<rect x=\"0.5\" y=\"0.5\" width=\"959\" height=\"449\" rx=\"8\" fill=\"#ffffff\" stroke=\"#d0d7de\"/>")
         drawGrid(&svg)
         drawEpochs(&svg)
         drawCurves(&svg)
@@ -86,7 +86,7 @@ struct LossChart: Sendable {
             svg.label(steps.label(tick), (x(tick), Self.bottom + 20), anchor: "middle", fill: "#57606a")
         }
         svg.segment((Self.left, Self.bottom), (Self.right, Self.bottom), "stroke=\"#8c959f\"")
-        svg.label(language("step", "步"), ((Self.left + Self.right) / 2, 444), anchor: "middle", fill: "#24292f")
+        svg.label(language("step", "步"), ((Self.left + Self.right) / 2, 437), anchor: "middle", fill: "#24292f")
         svg.label(language("loss", "损失"), (22, 239), anchor: "middle", fill: "#24292f", turned: true)
         guard !learningRate.points.isEmpty else { return }
         for tick in rate.ticks {
@@ -99,11 +99,12 @@ struct LossChart: Sendable {
     /// A dashed line at the end of each epoch, and its number above the plot where there is room.
     private func drawEpochs(_ svg: inout SVGText) {
         guard let last = epochEnds.last, epochEnds.count <= 60 else { return }
+        let colour = epochEnds.count <= 12 ? "#afb8c1" : "#d8dee4"
         var start = Self.left
         for epoch in epochEnds {
             let end = x(Double(epoch.step))
             if epoch.number != last.number || end < Self.right - 1 {
-                svg.segment((end, Self.top), (end, Self.bottom), "stroke=\"#afb8c1\" stroke-dasharray=\"2 4\"")
+                svg.segment((end, Self.top), (end, Self.bottom), "stroke=\"\(colour)\" stroke-dasharray=\"2 4\"")
             }
             let room = end - start
             let text = room > 70 ? language("epoch \(epoch.number)", "第 \(epoch.number) 轮") : "\(epoch.number)"
@@ -140,7 +141,8 @@ struct LossChart: Sendable {
         svg.line("<text x=\"24\" y=\"31\" font-size=\"16\" font-weight=\"600\" fill=\"#24292f\">\(title)</text>")
         if above > 0 {
             let limit = loss.label(loss.upper)
-            let text = language("\(above) points above \(limit) not shown", "\(above) 个高于 \(limit) 的点未画出")
+            let text = language(
+                "\(above) \(above == 1 ? "point" : "points") above \(limit) not shown", "\(above) 个高于 \(limit) 的点未画出")
             svg.label(text, (936, 30), anchor: "end", fill: "#57606a")
         }
         var legend = SVGLegend(x: 24, y: 54)
@@ -175,7 +177,7 @@ struct LossChart: Sendable {
             high = max(usual, validation.points.map(\.value).max() ?? usual)
         }
         let start = low >= 0 && low < 0.4 * high ? 0 : low
-        let scale = ChartScale(start, high, count: 5)
+        let scale = ChartScale(start, high, count: 7)
         return (scale, all.count { $0.value > scale.upper })
     }
 }

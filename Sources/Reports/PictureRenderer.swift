@@ -6,7 +6,7 @@ import Foundation
 /// Why a picture could not be made.
 enum PictureError: Error, CustomStringConvertible {
     case missingLibrary(String)
-    case failed(file: String, reason: String)
+    case failed(String)
 
     var description: String {
         switch self {
@@ -16,8 +16,7 @@ enum PictureError: Error, CustomStringConvertible {
             #else
                 "no PNG of the curve was made: \(detail); to have one: apt-get install librsvg2-2 fonts-dejavu-core"
             #endif
-        case .failed(let file, let reason):
-            "\(file): no PNG of the curve was made: \(reason); the SVG beside it shows the same"
+        case .failed(let reason): "no PNG of the curve was made: \(reason); the SVG shows the same"
         }
     }
 }
@@ -33,9 +32,10 @@ struct PictureRenderer {
     private typealias SurfaceCreate = @convention(c) (Int32, Int32, Int32) -> Pointer?
     private typealias Create = @convention(c) (Pointer) -> Pointer?
     private typealias Scale = @convention(c) (Pointer, Double, Double) -> Void
-    private typealias Release = @convention(c) (Pointer) -> Void
-    private typealias Status = @convention(c) (Pointer) -> Int32
-    private typealias WritePNG = @convention(c) (Pointer, UnsafePointer<CChar>) -> Int32
+    private typealias Colour = @convention(c) (Pointer, Double, Double, Double) -> Void
+    private typealias Act = @convention(c) (Pointer) -> Void
+    private typealias Number = @convention(c) (Pointer) -> Int32
+    private typealias Pixels = @convention(c) (Pointer) -> UnsafePointer<UInt8>?
     private typealias StatusText = @convention(c) (Int32) -> UnsafePointer<CChar>?
 
     private let newFromData: NewFromData
@@ -43,15 +43,15 @@ struct PictureRenderer {
     private let renderDocument: RenderDocument?
     /// Before.
     private let renderCairo: RenderCairo?
-    private let unreference: Release
     private let surfaceCreate: SurfaceCreate
-    private let surfaceStatus: Status
-    private let surfaceDestroy: Release
+    private let surfaceStatus, surfaceStride: Number
+    private let surfacePixels: Pixels
     private let create: Create
     private let scale: Scale
-    private let destroy: Release
-    private let writePNG: WritePNG
+    private let setColour: Colour
+    private let unreference, surfaceFlush, surfaceDestroy, paint, destroy: Act
     private let statusText: StatusText
+    private let encoder: PNGEncoder
 
     /// Loads the libraries; they stay loaded.
     init(rsvgNames: [String] = Self.rsvgNames, cairoNames: [String] = Self.cairoNames) throws {
@@ -63,64 +63,71 @@ struct PictureRenderer {
         unreference = try Self.function("g_object_unref", in: rsvg)
         surfaceCreate = try Self.function("cairo_image_surface_create", in: cairo)
         surfaceStatus = try Self.function("cairo_surface_status", in: cairo)
+        surfaceStride = try Self.function("cairo_image_surface_get_stride", in: cairo)
+        surfacePixels = try Self.function("cairo_image_surface_get_data", in: cairo)
+        surfaceFlush = try Self.function("cairo_surface_flush", in: cairo)
         surfaceDestroy = try Self.function("cairo_surface_destroy", in: cairo)
         create = try Self.function("cairo_create", in: cairo)
         scale = try Self.function("cairo_scale", in: cairo)
+        setColour = try Self.function("cairo_set_source_rgb", in: cairo)
+        paint = try Self.function("cairo_paint", in: cairo)
         destroy = try Self.function("cairo_destroy", in: cairo)
-        writePNG = try Self.function("cairo_surface_write_to_png", in: cairo)
         statusText = try Self.function("cairo_status_to_string", in: cairo)
+        encoder = PNGEncoder(
+            compress: try Self.function("compress2", in: cairo), checksum: try Self.function("crc32", in: cairo))
     }
 
-    /// Writes the document as a PNG of `scale` times its size; the file appears whole or not at all.
-    func write(_ svg: String, width: Int, height: Int, scale factor: Int = 2, to file: URL) throws {
-        let sides = 1...8192
-        guard sides.contains(width), sides.contains(height), (1...4).contains(factor) else {
-            throw PictureError.failed(file: file.path, reason: "\(width) × \(height) × \(factor) is out of range")
+    /// The document as a PNG of `factor` times its size, on white.
+    func png(_ svg: String, width: Int, height: Int, factor: Double = 1.5) throws -> Data {
+        let (columns, rows) = (Numbers.integer(Double(width) * factor), Numbers.integer(Double(height) * factor))
+        guard (1...8192).contains(columns), (1...8192).contains(rows) else {
+            throw PictureError.failed("\(columns) × \(rows) pixels are out of range")
         }
-        guard let surface = surfaceCreate(0, Int32(width * factor), Int32(height * factor)) else {
-            throw PictureError.failed(file: file.path, reason: "cairo returned no surface")
+        let opaque: Int32 = 1  // CAIRO_FORMAT_RGB24
+        guard let surface = surfaceCreate(opaque, Int32(columns), Int32(rows)) else {
+            throw PictureError.failed("cairo returned no surface")
         }
         defer { surfaceDestroy(surface) }
-        try check(surfaceStatus(surface), file)
-        try draw(svg, on: surface, size: (Double(width), Double(height)), factor: Double(factor), file)
-
-        let draft = file.deletingLastPathComponent().appendingPathComponent(".\(file.lastPathComponent).part")
-        defer { unlink(draft.path) }
-        try check(writePNG(surface, draft.path), file)
-        guard rename(draft.path, file.path) == 0 else {
-            throw PictureError.failed(file: file.path, reason: String(cString: strerror(errno)))
-        }
+        try check(surface)
+        try draw(svg, on: surface, size: (Double(width), Double(height)), factor: factor)
+        try check(surface)
+        surfaceFlush(surface)
+        let stride = Int(surfaceStride(surface))
+        guard let pixels = surfacePixels(surface), stride >= columns * 4,
+            let data = encoder.encode(pixels, width: columns, height: rows, stride: stride)
+        else { throw PictureError.failed("the pixels cannot be compressed") }
+        return data
     }
 
     private func draw(
-        _ svg: String, on surface: Pointer, size: (width: Double, height: Double), factor: Double, _ file: URL
+        _ svg: String, on surface: Pointer, size: (width: Double, height: Double), factor: Double
     ) throws {
         let bytes = Array(svg.utf8)
         let handle = bytes.withUnsafeBufferPointer { buffer in
             buffer.baseAddress.flatMap { newFromData($0, buffer.count, nil) }
         }
-        guard let handle else { throw PictureError.failed(file: file.path, reason: "librsvg cannot read the SVG") }
+        guard let handle else { throw PictureError.failed("librsvg cannot read the SVG") }
         defer { unreference(handle) }
-        guard let context = create(surface) else {
-            throw PictureError.failed(file: file.path, reason: "cairo returned no context")
-        }
+        guard let context = create(surface) else { throw PictureError.failed("cairo returned no context") }
         defer { destroy(context) }
+        setColour(context, 1, 1, 1)
+        paint(context)
         scale(context, factor, factor)
-        let done: Int32
+        let isDone: Int32
         if let renderDocument {
-            done = [0, 0, size.width, size.height].withUnsafeBufferPointer { area in
+            isDone = [0, 0, size.width, size.height].withUnsafeBufferPointer { area in
                 area.baseAddress.map { renderDocument(handle, context, $0, nil) } ?? 0
             }
         } else {
-            done = renderCairo?(handle, context) ?? 0
+            isDone = renderCairo?(handle, context) ?? 0
         }
-        guard done != 0 else { throw PictureError.failed(file: file.path, reason: "librsvg cannot draw the SVG") }
+        guard isDone != 0 else { throw PictureError.failed("librsvg cannot draw the SVG") }
     }
 
-    private func check(_ status: Int32, _ file: URL) throws {
+    private func check(_ surface: Pointer) throws {
+        let status = surfaceStatus(surface)
         guard status != 0 else { return }
-        let reason = statusText(status).map { String(cString: $0) } ?? "cairo status \(status)"
-        throw PictureError.failed(file: file.path, reason: reason)
+        throw PictureError.failed(statusText(status).map { String(cString: $0) } ?? "cairo status \(status)")
     }
 
     // MARK: - Loading

@@ -42,7 +42,8 @@ struct ProgressFields {
         }
         let room = min(30, columns - Self.width(line) - 2)
         if let share, room >= 8 { return "\(Self.bar(share, width: room))  \(line)" }
-        return Self.width(line) <= columns ? line : String(line.prefix(max(0, columns)))
+        while Self.width(line) > columns, !line.isEmpty { line.removeLast() }
+        return line
     }
 
     /// Chinese characters take two columns.

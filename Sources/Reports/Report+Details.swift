@@ -33,7 +33,10 @@ extension Report {
         let rows = shown.map { pair in
             let step =
                 steps.count > 1 ? pair.adapter.map { language("*step \($0.step):* ", "*第 \($0.step) 步:* ") } : nil
-            return ["**\(clipped(pair.prompt))**", answer(pair.base), (step ?? "") + answer(pair.adapter)]
+            return [
+                "**\(clipped(pair.prompt.trimmingCharacters(in: .whitespacesAndNewlines)))**", answer(pair.base),
+                (step ?? "") + answer(pair.adapter),
+            ]
         }
         var parts = [language("## Samples", "## 样例"), Markdown.table(columns, rows)]
         if order.count > shown.count {
@@ -70,7 +73,7 @@ extension Report {
         guard let data = facts.data else { return [] }
         let share = data.tokens > 0 ? " (\(Numbers.percent(Double(data.supervisedTokens) / Double(data.tokens))))" : ""
         let lengths = [data.shortest, data.median, data.longest].map(Numbers.count).joined(separator: " / ")
-        let limit = value("max_length").map { language(" to `max_length` \($0)", "(`max_length` 为 \($0))") } ?? ""
+        let limit = value("max_length").map { language("by `max_length` \($0)", "(`max_length` 为 \($0))") }
         let changed = [
             language("\(Numbers.count(data.truncated)) truncated", "截断 \(Numbers.count(data.truncated)) 条"),
             language("\(Numbers.count(data.split)) split", "拆分 \(Numbers.count(data.split)) 条"),
@@ -82,7 +85,7 @@ extension Report {
             [language("Tokens", "词元"), Numbers.count(data.tokens)],
             [language("Tokens trained on", "参与训练的词元"), Numbers.count(data.supervisedTokens) + share],
             [language("Tokens of a sample: shortest / median / longest", "单条样本的词元:最短 / 中位 / 最长"), lengths],
-            [language("Fitted\(limit)", "长度处理\(limit)"), changed],
+            [language("Changed \(limit ?? "to fit")", "长度处理\(limit ?? "")"), changed],
         ]
         return [language("## Data", "## 数据"), pairs(rows)]
     }
@@ -100,11 +103,11 @@ extension Report {
         }
         var rows = [
             [language("Trained weights", "训练的权重"), size],
-            [language("Adapted layers", "适配的层"), layers.joined(separator: ", ")],
+            [language("Adapted layers", "适配的层"), layers.joined(separator: language(", ", "、"))],
         ]
         rows.append([language("Effective scale", "有效缩放"), Numbers.short(adapter.scale, 4)])
         let settings: [(String, String)] = [
-            (language("Dropout", "Dropout"), "lora_dropout"), (language("Schedule", "学习率调度"), "lr_scheduler"),
+            (language("Dropout", "丢弃率(dropout)"), "lora_dropout"), (language("Schedule", "学习率调度"), "lr_scheduler"),
             (language("Warm-up steps", "预热步数"), "warmup_steps"), (language("Weight decay", "权重衰减"), "weight_decay"),
             (language("Gradient clipped at", "梯度裁剪"), "max_grad_norm"),
             (language("Precision", "精度"), "mixed_precision"),
@@ -144,7 +147,7 @@ extension Report {
         if let first = broken.first {
             all.append(
                 language(
-                    "\(broken.count) steps have a loss that is not a number, the first is step \(first)",
+                    "The loss of \(broken.count) \(broken.count == 1 ? "step" : "steps") is not a number, first of step \(first)",
                     "\(broken.count) 步的损失不是数,首先是第 \(first) 步"))
         }
         return all + history.warnings
@@ -161,8 +164,8 @@ extension Report {
         return [language("## Warnings", "## 警告"), lines.joined(separator: "\n")]
     }
 
-    /// A table of names and values, without a heading of its own.
+    /// A table of names and values.
     func pairs(_ rows: [[String]]) -> String {
-        Markdown.table([.init(heading: ""), .init(heading: "")], rows)
+        Markdown.table([.init(heading: language("Item", "项目")), .init(heading: language("Value", "值"))], rows)
     }
 }

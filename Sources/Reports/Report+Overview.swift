@@ -7,22 +7,26 @@ extension Report {
     /// What to do when the run did not reach its end.
     var resume: [String] {
         guard state != .done else { return [] }
-        let command = Markdown.block(facts.command, "bash")
-        guard let checkpoint = history.lastCheckpoint else {
-            return [
-                language(
-                    "Nothing was saved before the run stopped. The same command starts it again from the beginning:",
-                    "停止前没有保存任何检查点。用同一条命令从头开始:"),
-                command,
-            ]
+        var text = ""
+        switch state {
+        case .failed:
+            text = language(
+                "Remove the cause first. A changed configuration is another run and needs another `output_dir`. ",
+                "请先排除原因;修改配置即成为另一次训练,需要另一个 `output_dir`。")
+        case .running: text = language("If the run was killed, start it again. ", "如果进程已被终止,请重新启动。")
+        case .interrupted, .done: break
         }
-        let path = Markdown.code(checkpoint.path)
-        return [
-            language(
-                "The adapter of step \(checkpoint.step) is saved in \(path). The same command goes on from there:",
-                "第 \(checkpoint.step) 步的适配器已保存在 \(path)。用同一条命令从该处继续:"),
-            command,
-        ]
+        if let checkpoint = history.lastCheckpoint {
+            let path = Markdown.code(checkpoint.path)
+            text += language(
+                "The adapter of step \(checkpoint.step) is saved in \(path); the same command goes on from there:",
+                "第 \(checkpoint.step) 步的适配器已保存在 \(path),用同一条命令从该处继续:")
+        } else {
+            text += language(
+                "No checkpoint was saved; the same command starts again from the beginning:",
+                "没有保存任何检查点,用同一条命令从头开始:")
+        }
+        return [text, Markdown.block(facts.command, "bash")]
     }
 
     /// The facts at a glance.
@@ -58,7 +62,9 @@ extension Report {
         line += language(
             " (\(Markdown.escaped(base.architecture)), \(size) weights, \(Markdown.escaped(base.storage)))",
             "(\(Markdown.escaped(base.architecture)),\(size) 个权重,\(Markdown.escaped(base.storage)))")
-        if base.files.count == 1, let file = base.files.first { line += ", SHA-256 \(shortHash(file))" }
+        if base.files.count == 1, let file = base.files.first {
+            line += language(", ", ",") + "SHA-256 \(shortHash(file))"
+        }
         return line
     }
 
@@ -110,7 +116,7 @@ extension Report {
 
     private var outputLine: String? {
         if let file = adapterFile {
-            let detail = "\(Numbers.bytes(file.bytes)), SHA-256 \(shortHash(file))"
+            let detail = Numbers.bytes(file.bytes) + language(", ", ",") + "SHA-256 \(shortHash(file))"
             return language("\(Markdown.code(file.path)) (\(detail))", "\(Markdown.code(file.path))(\(detail))")
         }
         guard let checkpoint = history.lastCheckpoint else { return language("none yet", "尚无") }
@@ -120,11 +126,14 @@ extension Report {
 
     /// The curve with its numbers in words.
     func curve(hasPicture: Bool) -> [String] {
-        guard let chart = LossChart(history, language: language) else { return [] }
+        let heading = language("## Curve", "## 训练曲线")
+        guard let chart = LossChart(history, language: language) else {
+            return [heading, language("There is no curve: no step with a loss was finished.", "没有曲线:没有完成任何带损失的步。")]
+        }
         let picture =
             hasPicture ? language("[PNG](logs/training_curve.png) · ", "[PNG](logs/training_curve.png) · ") : ""
         return [
-            language("## Curve", "## 训练曲线"), "![\(Markdown.escaped(chart.summary))](logs/training_curve.svg)",
+            heading, "![\(Markdown.escaped(chart.summary))](logs/training_curve.svg)",
             picture
                 + language(
                     "the numbers: [events.jsonl](events.jsonl) · TensorBoard: `tensorboard --logdir logs`",

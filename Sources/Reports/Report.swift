@@ -12,7 +12,8 @@ public struct Report: Sendable {
     let history: RunHistory
     let state: RunState
     let language: ReportLanguage
-    let name: String
+    /// The run's name; the folder's where the configuration has none.
+    private var name: String?
     /// The run folder as one types it where the run was started.
     let runPath: String
 
@@ -33,39 +34,54 @@ public struct Report: Sendable {
         self.language = language ?? value("language").flatMap(ReportLanguage.init) ?? .en
         let path = runPath ?? value("output_dir") ?? "."
         self.runPath = path
-        name = value("output_name") ?? URL(fileURLWithPath: path).lastPathComponent
+        name = value("output_name") ?? path.split(separator: "/").last { $0 != "." && $0 != ".." }.map(String.init)
     }
 
     /// Writes `README.md`, `logs/training_curve.svg` and, where the machine can, `logs/training_curve.png`; each
     /// appears whole or not at all. What could not be had is told in `warnings`.
     public func write(to folder: URL) throws -> ReportFiles {
         var files = ReportFiles(readme: folder.appendingPathComponent("README.md"))
-        let logs = folder.appendingPathComponent("logs")
-        if let chart = LossChart(history, language: language) {
-            try Self.createFolder(logs)
-            let curve = logs.appendingPathComponent("training_curve.svg")
-            try Self.save(chart.svg, to: curve)
-            files.curve = curve
-            // Fonts for Chinese are rare on servers, so the words in the picture are English.
-            let svg = language == .en ? chart.svg : LossChart(history, language: .en)?.svg ?? chart.svg
-            do {
-                let picture = logs.appendingPathComponent("training_curve.png")
-                try PictureRenderer().write(svg, width: LossChart.width, height: LossChart.height, to: picture)
-                files.picture = picture
-            } catch {
-                files.warnings.append("\(error)")
-            }
-        }
         try Self.createFolder(folder)
-        try Self.save(markdown(hasPicture: files.picture != nil), to: files.readme)
+        try drawCurve(in: folder.appendingPathComponent("logs"), &files)
+        var report = self
+        report.name = name ?? folder.standardizedFileURL.lastPathComponent
+        try Self.save(Data(report.markdown(hasPicture: files.picture != nil).utf8), to: files.readme)
         return files
+    }
+
+    /// An SVG that is there already has its PNG beside it.
+    private func drawCurve(in logs: URL, _ files: inout ReportFiles) throws {
+        guard let chart = LossChart(history, language: language) else { return }
+        try Self.createFolder(logs)
+        let curve = logs.appendingPathComponent("training_curve.svg")
+        let picture = logs.appendingPathComponent("training_curve.png")
+        let svg = Data(chart.svg.utf8)
+        let isDrawn = FileManager.default.fileExists(atPath: picture.path) && (try? Data(contentsOf: curve)) == svg
+        files.curve = curve
+        files.picture = picture
+        if isDrawn { return }
+        // The SVG last: a PNG beside the same SVG is always of that SVG.
+        try? FileManager.default.removeItem(at: curve)
+        do {
+            // Fonts for Chinese are rare on servers, so the words in the picture are English.
+            let words = language == .en ? chart.svg : LossChart(history, language: .en)?.svg ?? chart.svg
+            let png = try PictureRenderer().png(words, width: LossChart.width, height: LossChart.height)
+            try Self.save(png, to: picture)
+        } catch let error as PictureError {
+            try? FileManager.default.removeItem(at: picture)
+            files.picture = nil
+            files.warnings.append(error.description)
+        }
+        try Self.save(svg, to: curve)
     }
 
     /// The document.
     func markdown(hasPicture: Bool) -> String {
         let title = language("LoRA Training Report", "LoRA 训练报告")
         let parts: [[String]] = [
-            ["# \(title): \(Markdown.escaped(name))", "> \(verdict)"], resume, overview, curve(hasPicture: hasPicture),
+            ["# " + title + (name.map { language(": ", ":") + Markdown.escaped($0) } ?? ""), "> \(verdict)"], resume,
+            overview,
+            curve(hasPicture: hasPicture),
             epochTable, validationTable, samples, dataSection, adapterSection, resources, warningList, usage,
             reproduction,
         ]
@@ -85,9 +101,9 @@ public struct Report: Sendable {
         }
     }
 
-    private static func save(_ text: String, to file: URL) throws {
+    private static func save(_ data: Data, to file: URL) throws {
         do {
-            try Data(text.utf8).write(to: file, options: .atomic)
+            try data.write(to: file, options: .atomic)
         } catch {
             throw ReportError.cannotWrite(file: file.path, reason: error.localizedDescription)
         }
@@ -110,11 +126,14 @@ public struct ReportFiles: Sendable, Equatable {
 /// What can go wrong with reports and logs.
 public enum ReportError: Error, CustomStringConvertible {
     case cannotWrite(file: String, reason: String)
+    case badEvent(file: String, line: Int)
 
     public var description: String {
         switch self {
         case .cannotWrite(let file, let reason):
             "\(file): cannot be written: \(reason); check its rights and the free space (df -h), then repeat the command"
+        case .badEvent(let file, let line):
+            "\(file):\(line): expected an event, a JSON object with type, step, epoch and time; remove the line"
         }
     }
 }

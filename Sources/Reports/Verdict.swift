@@ -12,26 +12,36 @@ struct Verdict {
 
     /// A word in bold and the sentence.
     var text: String {
-        let (step, epoch) = (Numbers.count(history.lastStep), Numbers.short(history.lastEpoch))
-        let of = facts.totalSteps.map { language(" of \(Numbers.count($0))", "(共 \(Numbers.count($0)) 步)") } ?? ""
         switch state {
-        case .done:
-            let time = facts.seconds > 0 ? Numbers.duration(facts.seconds, language) : nil
-            return language(
-                "**Done.** \(step) steps (\(epoch) epochs)\(time.map { " in \($0)" } ?? "")\(losses).",
-                "**已完成。** 共训练 \(step) 步(\(epoch) 轮)\(time.map { ",用时 \($0)" } ?? "")\(losses)。")
+        case .done: return done
         case .interrupted:
-            return language(
-                "**Interrupted** after step \(step)\(of)\(losses).", "**已中断**,停在第 \(step) 步\(of)\(losses)。")
+            return language("**Interrupted** \(place)\(losses).", "**已中断**,\(place)\(losses)。")
         case .failed(let reason):
             let reason = Markdown.escaped(reason.isEmpty ? language("no reason was recorded", "未记录原因") : reason)
-            return language(
-                "**Failed** after step \(step)\(of): \(reason)", "**失败**,停在第 \(step) 步\(of):\(reason)")
+            return language("**Failed** \(place): \(reason)", "**失败**,\(place):\(reason)")
         case .running:
             return language(
-                "**No end recorded** after step \(step)\(of): the run was still going when this was written, or was killed.",
-                "**没有结束记录**,最后一步是第 \(step) 步\(of):写此报告时仍在运行,或进程已被终止。")
+                "**No end recorded** \(place): the run was still going when this was written, or was killed.",
+                "**没有结束记录**,\(place):写此报告时仍在运行,或进程已被终止。")
         }
+    }
+
+    private var done: String {
+        let (step, epoch) = (Numbers.count(history.lastStep), Numbers.short(history.lastEpoch))
+        let time = facts.seconds > 0 ? Numbers.duration(facts.seconds, language) : nil
+        return language(
+            "**Done.** \(step) steps (\(epoch) epochs)\(time.map { " in \($0)" } ?? "")\(losses).",
+            "**已完成。** 共训练 \(step) 步(\(epoch) 轮)\(time.map { ",用时 \($0)" } ?? "")\(losses)。")
+    }
+
+    /// Where the run stands.
+    private var place: String {
+        guard history.lastStep > 0 else { return language("before the first step was finished", "尚未完成第一步") }
+        let step = Numbers.count(history.lastStep)
+        guard let total = facts.totalSteps.map(Numbers.count) else {
+            return language("after step \(step)", "停在第 \(step) 步")
+        }
+        return language("after step \(step) of \(total)", "停在第 \(step) 步(共 \(total) 步)")
     }
 
     /// What the losses did, as clauses that continue the sentence.
@@ -53,7 +63,7 @@ struct Verdict {
         }
         let losses = history.steps.compactMap(\.loss).filter(\.isFinite)
         let tenth = losses.count / 10
-        guard tenth >= 1 else {
+        guard tenth >= 2 else {
             return language(
                 "; \(losses.count) steps with a loss are too few to say where it goes",
                 ";只有 \(losses.count) 步有损失,不足以判断走势")
