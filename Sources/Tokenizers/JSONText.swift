@@ -192,47 +192,53 @@ struct JSONText {
         return number
     }
 
-    /// Passes over one value; only its brackets and strings are looked at.
+    /// Passes over one value; of an array or object, only the brackets and strings are looked at.
     mutating func skipValue() throws {
         try skipSpace()
-        var depth = 0
-        repeat {
-            guard position < bytes.count else { throw unexpected("the end of a value") }
-            switch bytes[position] {
-            case UInt8(ascii: "\""): try skipString()
-            case UInt8(ascii: "{"), UInt8(ascii: "["):
-                depth += 1
-                position += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                depth -= 1
-                position += 1
-            case let byte where depth == 0 && !Self.isScalarByte(byte):
-                throw unexpected("a value")
-            default: skipPlain(insideContainer: depth > 0)
+        switch bytes[position] {
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            guard let end = bytes.withUnsafeBufferPointer({ Self.endOfContainer(at: position, in: $0) }) else {
+                position = bytes.count
+                throw unexpected("the end of an array or object")
             }
-        } while depth > 0
-        if depth < 0 { throw unexpected("a value") }
+            position = end
+        case UInt8(ascii: "\""):
+            guard let end = bytes.withUnsafeBufferPointer({ Self.endOfString(at: position, in: $0) }) else {
+                position = bytes.count
+                throw unexpected("the end of a string")
+            }
+            position = end
+        default:
+            _ = try scalar()
+        }
     }
 
-    private mutating func skipPlain(insideContainer: Bool) {
-        position += 1
+    private static func endOfContainer(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        var (position, depth) = (start, 0)
         while position < bytes.count {
-            let byte = bytes[position]
-            let isBetween = Self.isSpace(byte) || byte == UInt8(ascii: ",") || byte == UInt8(ascii: ":")
-            guard Self.isScalarByte(byte) || (insideContainer && isBetween) else { return }
+            switch bytes[position] {
+            case UInt8(ascii: "\""):
+                guard let end = endOfString(at: position, in: bytes) else { return nil }
+                position = end
+                continue
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            default: break
+            }
             position += 1
+            if depth == 0 { return position }
         }
+        return nil
     }
 
-    private mutating func skipString() throws {
-        position += 1
+    private static func endOfString(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        var position = start + 1
         while position < bytes.count {
             let byte = bytes[position]
+            if byte == UInt8(ascii: "\"") { return position + 1 }
             position += byte == UInt8(ascii: "\\") ? 2 : 1
-            if byte == UInt8(ascii: "\"") { return }
         }
-        position = bytes.count
-        throw unexpected("the end of a string")
+        return nil
     }
 
     // MARK: - Characters
