@@ -56,11 +56,8 @@ extension ConfigurationReader {
         }
     }
 
-    /// What keys, the base model's kind or the data's kind say about the task; nil where they say nothing.
+    /// What the base model's kind, keys or the data's kind say about the task; nil where they say nothing.
     private var impliedTask: TaskType? {
-        if given["unet_target_modules"] != nil || given["resolution"] != nil { return .textToImage }
-        let textKeys = Settings.all.filter { $0.onlyTask == .textGeneration }.map(\.key)
-        if textKeys.contains(where: { given[$0] != nil }) { return .textGeneration }
         let base = configuration.model.baseModel
         switch (base as NSString).pathExtension.lowercased() {
         case "gguf", "bin": return .textGeneration
@@ -69,10 +66,12 @@ extension ConfigurationReader {
         }
         if FileManager.default.fileExists(atPath: base + "/model_index.json") { return .textToImage }
         if FileManager.default.fileExists(atPath: base + "/config.json") { return .textGeneration }
+        for task in [TaskType.textToImage, .textGeneration] {
+            if Settings.all.contains(where: { $0.onlyTask == task && given[$0.key] != nil }) { return task }
+        }
         for path in [configuration.data.metadataPath, configuration.data.trainData].compactMap({ $0 }) {
-            if ["jsonl", "json", "txt"].contains((path as NSString).pathExtension.lowercased()) {
-                return .textGeneration
-            }
+            let kind = (path as NSString).pathExtension.lowercased()
+            if ["jsonl", "json", "txt"].contains(kind) { return .textGeneration }
         }
         return base.lowercased().hasSuffix(".safetensors") ? .textToImage : nil
     }
@@ -131,7 +130,7 @@ extension ConfigurationReader {
         case .failure(let unknown):
             let near = nearest(to: unknown.word, among: OutputName.words)
             let advice = near.map { "did you mean {\($0)}?" } ?? "use {project} or a key such as {lora_rank}"
-            report(key: "output_name", "'output_name': nothing is called {\(unknown.word)}; \(advice)")
+            report(key: "output_name", "'output_name': nothing is called \(quoted("{\(unknown.word)}")); \(advice)")
         }
     }
 }

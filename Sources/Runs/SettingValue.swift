@@ -108,7 +108,7 @@ extension Optional: SettingValue where Wrapped: SettingValue {
 protocol SettingChoice: SettingValue, RawRepresentable, CaseIterable where RawValue == String {}
 
 extension SettingChoice {
-    static var noun: String { allCases.map(\.rawValue).joined(separator: ", ") }
+    static var noun: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
     static func read(_ value: LocatedValue) -> Self? { value.text.flatMap { Self(rawValue: $0.lowercased()) } }
     var written: String? { rawValue }
 }
