@@ -24,6 +24,18 @@ struct HistoryTests {
         #expect(history.sessions == 2)
     }
 
+    @Test("stands where the last session began until that session has gone on")
+    func justResumed() {
+        let restart = TrainingEvent(.start, step: 10, epoch: 1, time: 2000)
+        let history = RunHistory(SampleRun.finished + [restart])
+        #expect(history.steps.map(\.step) == Array(1...10))
+        #expect(history.validations.map(\.step) == [5, 10])
+        #expect(history.checkpoints.map(\.step) == [10])
+        #expect(history.samples.allSatisfy { $0.step == 0 })
+        #expect(history.finish == nil)
+        #expect(history.lastStep == 10)
+    }
+
     @Test("equals the history of a run that was never stopped")
     func equalsUninterrupted() {
         let restart = TrainingEvent(.start, step: 10, epoch: 1, time: 2000)
