@@ -112,8 +112,8 @@ struct ConversationRenderer: Sendable {
 }
 
 extension Piece {
-    init(_ text: some Sequence<UInt8>, isTrained: Bool) {
-        self.init(text: String(decoding: Array(text), as: UTF8.self), isTrained: isTrained)
+    init(_ text: Substring.UTF8View, isTrained: Bool) {
+        self.init(text: String(Substring(text)), isTrained: isTrained)
     }
 }
 

@@ -13,7 +13,7 @@ struct TemplateEvaluator {
     /// What ends a loop's body early.
     enum Flow { case normal, stop, next }
 
-    static let maximumSteps = 5_000_000
+    static let maximumSteps = 2_000_000
     static let maximumOutput = 64 << 20
     static let maximumCalls = 50
 
