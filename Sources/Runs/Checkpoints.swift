@@ -46,12 +46,23 @@ public struct Checkpoints: Sendable {
     public func save(step: Int, _ body: (URL) throws -> Void) throws -> Checkpoint {
         precondition(step >= 0, "a step is not negative")
         let target = folder.appendingPathComponent(Checkpoint.name(step), isDirectory: true)
-        try AtomicFolder.build(at: target, replacing: true, body)
+        do {
+            try AtomicFolder.build(at: target, replacing: true, body)
+        } catch let error as CocoaError {
+            throw Self.onOneLine(error, path: target.relativePath)
+        }
         guard let checkpoint = Checkpoint(folder: target) else {
             throw RunError.damaged(
                 path: target.relativePath, problem: "not a checkpoint's name", remedy: "lower max_steps")
         }
         return checkpoint
+    }
+
+    /// Foundation's own errors fill several lines.
+    private static func onOneLine(_ error: CocoaError, path: String) -> any Error {
+        let underlying = error.userInfo[NSUnderlyingErrorKey]
+        let code = (underlying as? POSIXError).map { Int($0.code.rawValue) } ?? (underlying as? NSError)?.code
+        return code.map { FormatsError.system(path: path, action: "write", code: Int32(clamping: $0)) } ?? error
     }
 
     /// Removes the oldest checkpoints beyond `limit` (0 keeps all); those of the steps in `always` stay.
