@@ -79,48 +79,54 @@ struct BytePairModelReader {
         var (pair, second) = ([UInt8](), [UInt8]())
         var rank = 0
         try text.forEachElement(of: "model.merges") { text in
-            let isArray = try text.starts(with: UInt8(ascii: "["))
-            if isArray {
-                var count = 0
-                try text.forEachElement(of: "model.merges[\(rank)]") { text in
-                    count += 1
-                    if count == 1 { try text.string(into: &pair, path: "model.merges[\(rank)]") }
-                    if count == 2 { try text.string(into: &second, path: "model.merges[\(rank)]") }
-                    if count > 2 { try text.skipValue() }
-                }
-                guard count == 2 else { throw badMerge(rank, "an array of \(count)", text) }
-            } else {
-                try text.string(into: &pair, path: "model.merges[\(rank)]")
-                guard let space = pair.firstIndex(of: UInt8(ascii: " ")),
-                    !pair[(space + 1)...].contains(UInt8(ascii: " "))
-                else { throw badMerge(rank, "'\(String(decoding: pair, as: UTF8.self))'", text) }
-                second.removeAll(keepingCapacity: true)
-                second.append(contentsOf: pair[(space + 1)...])
-                pair.removeSubrange(space...)
+            try readPair(&text, &pair, &second, rank)
+            let merge = try ids(&pair, second, in: vocabulary, rank, text)
+            if !protected.contains(merge.result) {
+                table.insert(left: merge.left, right: merge.right, result: merge.result, rank: rank)
             }
-            try insert(&pair, second, rank, vocabulary, &table, text)
             rank += 1
         }
         return table
     }
 
-    /// Adds one merge; `first` becomes the token that it makes.
-    private func insert(
-        _ first: inout [UInt8], _ second: [UInt8], _ rank: Int, _ vocabulary: Vocabulary, _ table: inout MergeTable,
-        _ text: JSONText
+    /// Reads `"a b"` or `["a", "b"]`.
+    private func readPair(
+        _ text: inout JSONText, _ first: inout [UInt8], _ second: inout [UInt8], _ rank: Int
     ) throws {
+        guard try text.starts(with: UInt8(ascii: "[")) else {
+            try text.string(into: &first, path: "model.merges[\(rank)]")
+            guard let space = first.firstIndex(of: UInt8(ascii: " ")), first.lastIndex(of: UInt8(ascii: " ")) == space
+            else { throw badMerge(rank, "'\(String(decoding: first, as: UTF8.self))'", text) }
+            second.removeAll(keepingCapacity: true)
+            second.append(contentsOf: first[(space + 1)...])
+            return first.removeSubrange(space...)
+        }
+        var count = 0
+        try text.forEachElement(of: "model.merges[\(rank)]") { text in
+            count += 1
+            switch count {
+            case 1: try text.string(into: &first, path: "model.merges[\(rank)]")
+            case 2: try text.string(into: &second, path: "model.merges[\(rank)]")
+            default: try text.skipValue()
+            }
+        }
+        guard count == 2 else { throw badMerge(rank, "an array of \(count)", text) }
+    }
+
+    /// The ids of two tokens and of the one that they make; `first` becomes the latter.
+    private func ids(
+        _ first: inout [UInt8], _ second: [UInt8], in vocabulary: Vocabulary, _ rank: Int, _ text: JSONText
+    ) throws -> (left: Int, right: Int, result: Int) {
         let left = vocabulary.id(of: first)
         let right = vocabulary.id(of: second)
         let count = first.count
         first.append(contentsOf: second)
         let result = vocabulary.id(of: first)
-        guard let left, let right, let result else {
-            let absent = left == nil ? first.prefix(count) : right == nil ? second[...] : first[...]
-            throw TokenizerError.malformed(
-                file: text.file, key: "model.merges[\(rank)]", expected: "two tokens of model.vocab that make a third",
-                got: "'\(String(decoding: absent, as: UTF8.self))', which model.vocab lacks")
-        }
-        if !protected.contains(result) { table.insert(left: left, right: right, result: result, rank: rank) }
+        if let left, let right, let result { return (left, right, result) }
+        let absent = left == nil ? first.prefix(count) : right == nil ? second[...] : first[...]
+        throw TokenizerError.malformed(
+            file: text.file, key: "model.merges[\(rank)]", expected: "two tokens of model.vocab that make a third",
+            got: "'\(String(decoding: absent, as: UTF8.self))', which model.vocab lacks")
     }
 
     private func badMerge(_ rank: Int, _ got: String, _ text: JSONText) -> TokenizerError {
