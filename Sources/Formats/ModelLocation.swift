@@ -49,7 +49,9 @@ extension ModelLocation {
             let list = ggufs.prefix(5).joined(separator: ", ")
             return ("a folder with \(ggufs.count) GGUF files: \(list.onOneLine)", "name one of them")
         }
-        if hasWeights { return ("a folder with weights, but without config.json", "fetch the model's config.json, too") }
+        if hasWeights {
+            return ("a folder with weights, but without config.json", "fetch the model's config.json, too")
+        }
         if names.contains("adapter_config.json") {
             return ("a folder with a LoRA adapter, not a base model", "name the model that the adapter was trained on")
         }
@@ -57,8 +59,10 @@ extension ModelLocation {
             return ("a folder of an image model (diffusers)", "name a text model")
         }
         if !pickles.isEmpty {
-            return ("a folder with pickled weights (pytorch_model.bin), which are not read because they can run programs",
-                "fetch the model's safetensors files")
+            return (
+                "a folder with pickled weights (pytorch_model.bin), which are not read because they can run programs",
+                "fetch the model's safetensors files"
+            )
         }
         if names.contains("config.json") {
             return ("a folder with config.json, but without model.safetensors", "fetch the weights, too")
@@ -69,13 +73,13 @@ extension ModelLocation {
 
     private static func file(_ url: URL) throws -> ModelLocation {
         let file = try MappedFile(url)
-        let head = [UInt8](file.bytes.prefix(512))
+        let head = file.withBytes { [UInt8]($0.prefix(512)) }
         if head.starts(with: "GGUF".utf8) { return .gguf(url) }
         if isSafetensors(head, fileSize: file.count) { return .safetensors(url) }
         if url.pathExtension.lowercased() == "safetensors", file.count > 0, head.first != UInt8(ascii: "<"),
             !head.starts(with: "version https://".utf8)
         {
-            _ = try SafetensorsFile(url)                     // says what is wrong with it
+            _ = try SafetensorsFile(url)  // says what is wrong with it
         }
         let (problem, remedy) = explanation(head)
         throw refusal(url, problem, remedy)
@@ -93,15 +97,17 @@ extension ModelLocation {
         if head.starts(with: "version https://git-lfs".utf8) {
             return ("a Git LFS pointer, not the file it stands for", "run `git lfs pull` in that repository")
         }
-        if let markup = markup(head) { return (markup, "\(again): open its address in a browser to see what was sent") }
+        if let markup = markup(head) { return (markup, "\(again): its address in a browser shows what was sent") }
         if let legacy = legacyGGML(head) {
-            return (legacy, "use a GGUF file of this model, or convert it with llama.cpp's convert_llama_ggml_to_gguf.py")
+            return (legacy, "use a GGUF file of this model, or convert it with llama.cpp's convert_llama_ggml_to_gguf")
         }
         if let pickle = pickle(head) {
             return (pickle, "such files can run programs and are not read: use the .safetensors file of this model")
         }
         if let archive = archive(head) { return (archive, "unpack it and name what is in it") }
-        if head.allSatisfy({ $0 == 0 }) { return ("the file begins with zeros: a download that did not finish?", again) }
+        if head.allSatisfy({ $0 == 0 }) {
+            return ("the file begins with zeros: a download that did not finish?", again)
+        }
         if String(bytes: head.prefix(500).dropLast(4), encoding: .utf8) != nil, !head.contains(0) {
             return ("a text file, not a model", "name a .gguf or .safetensors file, or a Hugging Face folder")
         }
@@ -111,7 +117,9 @@ extension ModelLocation {
     private static func markup(_ head: [UInt8]) -> String? {
         let text = String(decoding: head.prefix(256), as: UTF8.self)
             .trimmingCharacters(in: .whitespacesAndNewlines.union(.init(charactersIn: "\u{FEFF}"))).lowercased()
-        if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") { return "a web page (HTML) saved in place of a model" }
+        if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
+            return "a web page (HTML) saved in place of a model"
+        }
         if text.hasPrefix("<?xml") || text.hasPrefix("<error") { return "an XML answer saved in place of a model" }
         return nil
     }
@@ -129,7 +137,7 @@ extension ModelLocation {
     }
 
     private static func pickle(_ head: [UInt8]) -> String? {
-        if head.starts(with: [0x80]), head.count > 1, (2...5).contains(head[1]) { return "a Python pickle (.ckpt, .pt, .bin)" }
+        if head.count > 1, head[0] == 0x80, (2...5).contains(head[1]) { return "a Python pickle (.ckpt, .pt, .bin)" }
         let isZip = head.starts(with: [0x50, 0x4B, 0x03, 0x04])
         guard isZip else { return nil }
         let text = String(decoding: head, as: UTF8.self)

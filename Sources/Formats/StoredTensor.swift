@@ -38,15 +38,23 @@ public struct StoredTensor: Sendable {
         (self.file, self.offset, self.byteCount) = (file, offset, byteCount)
     }
 
-    /// Its bytes as stored; valid as long as `file`.
+    /// Its bytes as stored; valid as long as `file`, which whoever keeps the pointer must keep, too.
     public func bytes() throws -> UnsafeRawBufferPointer {
         try file.bytes(at: offset, count: byteCount)
     }
 
+    /// Gives its bytes as stored, which stay mapped while `body` runs.
+    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        try withExtendedLifetime(file) { try body(bytes()) }
+    }
+
+    /// A copy of its bytes as stored.
+    public func data() throws -> Data { try withBytes { Data($0) } }
+
     /// Its elements as floats, expanded where they are quantised and rounded where they are wider.
     public func floats() throws -> [Float] {
-        let (bytes, count) = (try bytes(), elementCount)
-        return try withExtendedLifetime(file) {
+        let count = elementCount
+        return try withBytes { bytes in
             switch type {
             case .f64: Self.converted(bytes, count) { Float(Double(bitPattern: UInt64(littleEndian: $0))) }
             case .i64: Self.converted(bytes, count) { Float(Int64(littleEndian: $0)) }

@@ -27,7 +27,8 @@ public final class FileSink {
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         var left = bytes
         while left.count > 0 {
-            let written = unsafe_write(descriptor, left)
+            // At most 1 GiB at a time: the system's own limit lies just below 2 GiB.
+            let written = Foundation.write(descriptor, left.baseAddress, min(left.count, 1 << 30))
             if written < 0, errno == EINTR { continue }
             guard written > 0 else {
                 throw FormatsError.system(path: path, action: "write", code: written < 0 ? errno : ENOSPC)
@@ -42,11 +43,6 @@ public final class FileSink {
         while fsync(descriptor) != 0 {
             guard errno == EINTR else { throw FormatsError.system(path: path, action: "write", code: errno) }
         }
-    }
-
-    private func unsafe_write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
-        // At most 1 GiB at a time: the system's own limit lies just below 2 GiB.
-        Foundation.write(descriptor, bytes.baseAddress, min(bytes.count, 1 << 30))
     }
 }
 

@@ -44,7 +44,7 @@ public enum AtomicFolder {
         }
         switch blocks_exchange(temporary.path, url.path) {
         case 0: return
-        case ENOSYS, EINVAL: break                           // a file system that cannot exchange
+        case ENOSYS, EINVAL: break  // a file system that cannot exchange
         case let code: throw failure(code)
         }
         let old = Temporary.name(for: url)

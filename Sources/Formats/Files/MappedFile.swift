@@ -51,7 +51,10 @@ public final class MappedFile: @unchecked Sendable {
         return UnsafeRawPointer(address)
     }
 
-    /// `count` bytes from `offset` on; the memory is valid as long as this object.
+    /// `count` bytes from `offset` on.
+    ///
+    /// The memory is valid as long as this object: whoever keeps the pointer keeps the object, too. Swift may release an
+    /// object after its last use, before the end of the scope; `withBytes` is the safe way where both are local.
     public func bytes(at offset: Int, count: Int) throws -> UnsafeRawBufferPointer {
         guard offset >= 0, count >= 0, offset <= self.count, count <= self.count - offset else {
             throw FormatsError.damaged(
@@ -62,8 +65,13 @@ public final class MappedFile: @unchecked Sendable {
         return UnsafeRawBufferPointer(start: base + offset, count: count)
     }
 
-    /// The whole file; the memory is valid as long as this object.
-    public var bytes: UnsafeRawBufferPointer {
+    /// Gives the whole file, which stays mapped while `body` runs.
+    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try withExtendedLifetime(self) { try body(unguardedBytes) }
+    }
+
+    /// The whole file, for those who hold this object while they use the memory.
+    var unguardedBytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base, count: count)
     }
 }

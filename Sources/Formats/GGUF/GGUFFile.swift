@@ -186,7 +186,8 @@ extension GGUFFile {
         for entry in entries {
             guard let offset = Int(exactly: entry.offset), offset <= file.count, offset.isMultiple(of: alignment) else {
                 throw damaged(
-                    entry.name, "its offset is \(entry.offset.grouped), a multiple of \(alignment) within "
+                    entry.name,
+                    "its offset is \(entry.offset.grouped), a multiple of \(alignment) within "
                         + "\(file.count.grouped) bytes expected")
             }
             let tensor = try StoredTensor(

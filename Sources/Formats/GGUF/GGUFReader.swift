@@ -4,7 +4,7 @@ import Foundation
 
 /// A position in a GGUF file.
 struct GGUFReader {
-    let file: MappedFile
+    let file: MappedFile  // held, so that the memory handed out stays mapped
     private(set) var position = 0
 
     init(_ file: MappedFile) { self.file = file }
@@ -22,7 +22,7 @@ struct GGUFReader {
                 place(), "\(count.grouped) bytes expected at byte \(position.grouped), \(left.grouped) are left")
         }
         defer { position += count }
-        return UnsafeRawBufferPointer(rebasing: file.bytes[position..<(position + count)])
+        return UnsafeRawBufferPointer(rebasing: file.unguardedBytes[position..<(position + count)])
     }
 
     /// A little-endian integer.
@@ -114,7 +114,7 @@ struct GGUFReader {
     }
 
     private mutating func numbers<T: FixedWidthInteger>(_ type: T.Type, _ count: Int, _ key: String) throws -> [T] {
-        let size = MemoryLayout<T>.size                      // `count` fits what is left, so the product does
+        let size = MemoryLayout<T>.size  // `count` fits what is left, so the product does
         let bytes = try take(count * size, key)
         return (0..<count).map { T(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * size, as: T.self)) }
     }
@@ -122,9 +122,11 @@ struct GGUFReader {
     private mutating func strings(_ count: Int, _ key: String) throws -> GGUFStrings {
         var starts: [Int] = []
         starts.reserveCapacity(count + 1)
-        let bytes = file.bytes
+        let bytes = file.unguardedBytes
         for index in 0..<count {
-            guard left >= 8 else { throw damaged(key, "the file ends before text \(index.grouped) of \(count.grouped)") }
+            guard left >= 8 else {
+                throw damaged(key, "the file ends before text \(index.grouped) of \(count.grouped)")
+            }
             let length = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
             guard length <= UInt64(left - 8) else {
                 throw damaged(key, "text \(index.grouped) says \(length.grouped) bytes, \((left - 8).grouped) are left")

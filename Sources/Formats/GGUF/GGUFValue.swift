@@ -93,6 +93,6 @@ public struct GGUFStrings: RandomAccessCollection, Sendable {
     /// Gives the bytes of a text as they lie in the file.
     public func withBytes<R>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         let range = starts[index]..<(starts[index + 1] - 8)
-        return try withExtendedLifetime(file) { try body(UnsafeRawBufferPointer(rebasing: file.bytes[range])) }
+        return try file.withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
     }
 }

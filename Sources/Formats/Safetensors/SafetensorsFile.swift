@@ -18,9 +18,12 @@ public struct SafetensorsFile: Sendable {
     /// Opens a file and checks its whole header.
     public init(_ url: URL) throws {
         let file = try MappedFile(url)
-        let header = try Self.header(of: file)
-        let (entries, metadata) = try Self.parse(header, of: file)
-        tensors = try Self.tensors(entries, start: 8 + header.count, of: file)
+        let (entries, metadata, headerLength) = try withExtendedLifetime(file) {
+            let header = try Self.header(of: file)
+            let (entries, metadata) = try Self.parse(header, of: file)
+            return (entries, metadata, header.count)
+        }
+        tensors = try Self.tensors(entries, start: 8 + headerLength, of: file)
         self.file = file
         self.metadata = metadata
     }
@@ -40,7 +43,7 @@ public struct SafetensorsFile: Sendable {
         guard file.count >= 8 else {
             throw damaged("\(file.count.grouped) bytes are too few for a safetensors file")
         }
-        let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
+        let length = UInt64(littleEndian: file.unguardedBytes.loadUnaligned(as: UInt64.self))
         guard length <= UInt64(file.count - 8) else {
             throw damaged("the header says \(length.grouped) bytes, the file has \(file.count.grouped)")
         }
@@ -128,23 +131,8 @@ extension SafetensorsFile {
         tensors.reserveCapacity(entries.count)
         var end = 0
         for entry in entries.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }) {
-            func damaged(_ problem: String) -> FormatsError {
-                .damaged(path: file.url.shownPath, place: entry.name, problem: problem)
-            }
-            guard entry.begin == end, entry.end >= entry.begin else {
-                throw damaged(
-                    "its bytes are \(entry.begin.grouped) to \(entry.end.grouped), the tensor before it ends at "
-                        + end.grouped)
-            }
-            guard entry.end <= file.count - start else {
-                throw damaged(
-                    "its bytes end at \(entry.end.grouped), the file has \((file.count - start).grouped) after the header")
-            }
-            guard let expected = entry.type.byteCount(shape: entry.shape), expected == entry.end - entry.begin else {
-                let takes = entry.type.byteCount(shape: entry.shape).map { "\($0.grouped) bytes" } ?? "more than memory"
-                throw damaged(
-                    "shape \(entry.shape) of \(entry.type) takes \(takes), its data_offsets give "
-                        + (entry.end - entry.begin).grouped)
+            if let problem = problem(of: entry, after: end, space: file.count - start) {
+                throw FormatsError.damaged(path: file.url.shownPath, place: entry.name, problem: problem)
             }
             tensors[entry.name] = try StoredTensor(
                 name: entry.name, type: entry.type, shape: entry.shape, file: file, offset: start + entry.begin)
@@ -156,5 +144,20 @@ extension SafetensorsFile {
                 problem: "the tensors end at byte \((start + end).grouped), the file at \(file.count.grouped)")
         }
         return tensors
+    }
+
+    /// What contradicts itself in an entry that should begin where the one before it ends, with `space` bytes in all.
+    private static func problem(of entry: Entry, after end: Int, space: Int) -> String? {
+        guard entry.begin == end, entry.end >= entry.begin else {
+            return "its bytes are \(entry.begin.grouped) to \(entry.end.grouped), the tensor before it ends at "
+                + end.grouped
+        }
+        guard entry.end <= space else {
+            return "its bytes end at \(entry.end.grouped), the file has \(space.grouped) after the header"
+        }
+        let (expected, given) = (entry.type.byteCount(shape: entry.shape), entry.end - entry.begin)
+        guard expected != given else { return nil }
+        let takes = expected.map { "\($0.grouped) bytes" } ?? "more than any file can hold"
+        return "shape \(entry.shape) of \(entry.type) takes \(takes), its data_offsets give \(given.grouped)"
     }
 }

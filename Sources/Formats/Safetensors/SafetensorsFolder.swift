@@ -61,7 +61,7 @@ public struct SafetensorsFolder: Sendable {
     }
 
     private static func weightMap(_ index: URL) throws -> [String: String] {
-        let data = Data(try MappedFile(index).bytes)
+        let data = try MappedFile(index).withBytes { Data($0) }
         do {
             return try JSONDecoder().decode(Index.self, from: data).weight_map
         } catch {

@@ -57,33 +57,37 @@ public enum SafetensorsWriter {
     }
 
     private static func header(_ entries: [Entry], _ metadata: [String: String], path: String) throws -> Data {
-        var members: [String] = []
-        if !metadata.isEmpty {
-            let pairs = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-            members.append("\"__metadata__\":{\(pairs.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ","))}")
-        }
+        var members = metadata.isEmpty ? [] : ["\"__metadata__\":\(object(metadata))"]
         var names: Set<String> = ["__metadata__"]
         var begin = 0
         for entry in entries {
-            func inconsistent(_ problem: String) -> FormatsError {
-                .inconsistent(path: path, place: entry.name, problem: problem)
+            let count = entry.type.byteCount(shape: entry.shape)
+            let end = count.map(begin.addingReportingOverflow)
+            let problem: String? =
+                if !names.insert(entry.name).inserted {
+                    "this name is taken"
+                } else if !order.contains(entry.type) {
+                    "safetensors has no type \(entry.type)"
+                } else {
+                    end?.overflow == false ? nil : "shape \(entry.shape) is impossible"
+                }
+            guard problem == nil, let end else {
+                throw FormatsError.inconsistent(path: path, place: entry.name, problem: problem ?? "")
             }
-            guard names.insert(entry.name).inserted else { throw inconsistent("this name cannot be used (again)") }
-            guard order.contains(entry.type) else { throw inconsistent("safetensors has no type \(entry.type)") }
-            guard let count = entry.type.byteCount(shape: entry.shape) else {
-                throw inconsistent("shape \(entry.shape) is impossible")
-            }
-            let (end, overflow) = begin.addingReportingOverflow(count)
-            guard !overflow else { throw inconsistent("the file would be too large") }
             let shape = entry.shape.map(String.init).joined(separator: ",")
             members.append(
                 "\(quoted(entry.name)):{\"dtype\":\"\(entry.type)\",\"shape\":[\(shape)],"
-                    + "\"data_offsets\":[\(begin),\(end)]}")
-            begin = end
+                    + "\"data_offsets\":[\(begin),\(end.partialValue)]}")
+            begin = end.partialValue
         }
         var json = Data("{\(members.joined(separator: ","))}".utf8)
         json.append(contentsOf: repeatElement(0x20, count: (8 - json.count % 8) % 8))
         return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) } + json
+    }
+
+    private static func object(_ texts: [String: String]) -> String {
+        let pairs = texts.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        return "{\(pairs.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ","))}"
     }
 
     private static func quoted(_ text: String) -> String {
