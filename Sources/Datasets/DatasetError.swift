@@ -11,7 +11,9 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The options contradict themselves.
     case option(String, problem: String)
 
-    public var description: String {
+    public var description: String { message.excerpt(2000) }
+
+    private var message: String {
         switch self {
         case .file(let file, let problem), .empty(let file, let problem): "\(file): \(problem)"
         case .place(let file, let line, let problem): "\(file):\(line): \(problem)"

@@ -202,7 +202,7 @@ struct JSONReader {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(bytes[index])
         case UInt8(ascii: "u"): return try unicodeEscape(at: index + 1, to: &text)
         default:
-            let letter = String(decoding: bytes[index..<min(index + 4, end)], as: UTF8.self).prefix(1)
+            let letter = String(decoding: bytes[index..<min(index + 4, end)], as: UTF8.self).excerpt(1).prefix(1)
             throw error("not JSON: '\\\(letter)' is not an escape; a backslash is written '\\\\'")
         }
         return index + 1

@@ -80,7 +80,8 @@ struct FormatTests {
             ("{\"text\":\"a\"} x", "data.jsonl:1: not JSON: expected the end of the line, got 'x'"),
             ("{'text':'a'}", "data.jsonl:1: not JSON: expected a key in quotes, got ''text':'a'}'"),
             ("{\"text\":\"\\q\"}", "data.jsonl:1: not JSON: '\\q' is not an escape; a backslash is written '\\\\'"),
-            ("{\"text\":\"\\ud800\"}", "data.jsonl:1: half a surrogate pair, \\ud800, is no character; remove it"),
+            ("{\"text\":\"\\\n\"}", "data.jsonl:1: not JSON: the text ends after a backslash"),
+        ("{\"text\":\"\\ud800\"}", "data.jsonl:1: half a surrogate pair, \\ud800, is no character; remove it"),
             ("{\"text\":\"a\",}", "data.jsonl:1: not JSON: expected a key in quotes, got '}'"),
             ("{\"text\" \"a\"}", "data.jsonl:1: not JSON: expected ':' after the key 'text', got '\"a\"}'"),
             ("{\"text\":[\"a\"}", "data.jsonl:1: not JSON: expected ',' or ']', got '}'"),
@@ -143,7 +144,8 @@ struct FormatTests {
                 "a.json:2: not JSON: expected the end of the file after the array, got '7'"
             ),
             ("a.json", "5", "a.json:1: not JSON: expected an array of objects, got '5'"),
-            ("a.docx", "x", "a.docx: cannot tell what '.docx' holds; expected .jsonl, .json, .csv, .tsv or .txt"),
+            ("a.json", "[{\"text\":\"\\\n\"}]", "a.json:1: not JSON: '\\ ' is not an escape"),
+        ("a.docx", "x", "a.docx: cannot tell what '.docx' holds; expected .jsonl, .json, .csv, .tsv or .txt"),
             ("a.jsonl", "PAR1xx", "a.jsonl: this is a Parquet file, not text; convert it to JSONL"),
         ])
     func otherKinds(_ name: String, _ content: String, _ message: String) {

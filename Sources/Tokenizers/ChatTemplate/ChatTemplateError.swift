@@ -13,7 +13,9 @@ public enum ChatTemplateError: Error, Sendable, Equatable, CustomStringConvertib
     /// The template did more work than a chat template ever needs.
     case tooMuchWork(line: Int, limit: String)
 
-    public var description: String {
+    public var description: String { message.replacingLineBreaks }
+
+    private var message: String {
         switch self {
         case .syntax(let line, let message):
             "chat template, line \(line): \(message)"
@@ -22,7 +24,7 @@ public enum ChatTemplateError: Error, Sendable, Equatable, CustomStringConvertib
         case .evaluation(let line, let message):
             "chat template, line \(line): \(message)"
         case .refused(let message):
-            "the model's chat template refuses this conversation: \(message.replacingLineBreaks)"
+            "the model's chat template refuses this conversation: \(message)"
         case .tooMuchWork(let line, let limit):
             "chat template, line \(line): stopped after \(limit); does the template loop without end?"
         }
