@@ -44,7 +44,7 @@ let package = Package(
         .target(name: "LoRA", dependencies: ["Formats", "NN"]),
         .target(name: "Models", dependencies: ["Formats", "LoRA", "NN", "Tokenizers"]),
         .target(name: "Training", dependencies: ["LoRA", "NN", "Runs"]),
-        .target(name: "Recipes", dependencies: ["Datasets", "Models", "Reports", "Runs", "Training"]),
+        .target(name: "Recipes", dependencies: ["Commands", "Datasets", "Models", "Reports", "Runs", "Training"]),
         .executableTarget(name: "Engine", dependencies: ["Commands", "Recipes"]),
 
         // Tests

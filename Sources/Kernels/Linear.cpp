@@ -19,6 +19,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
 namespace {
 
 using lora::Weight;
@@ -39,10 +41,49 @@ struct Plan : torch::CustomClassHolder {
   int64_t seed = 0;
 
   int64_t outputs() const { return offsets.back(); }
-  bool shares_scratch() const {
-    return weights.size() > 0 && std::all_of(weights.begin(), weights.end(), [](auto &w) { return w.is_packed(); });
+  bool is_packed() const {
+    return std::all_of(weights.begin(), weights.end(), [](auto &weight) { return weight.is_packed(); });
   }
 };
+
+constexpr int64_t few = 16;
+
+// All weights below each other in scratch memory.
+at::Tensor expanded(const Plan &plan, int64_t inputs) {
+  auto all = lora::scratch(plan.outputs(), inputs);
+  for (size_t i = 0; i < plan.weights.size(); i++)
+    lora::expand_rows(plan.weights[i], inputs, 0, plan.weights[i].outputs,
+                      all.mutable_data_ptr<float>() + plan.offsets[i] * inputs);
+  return all;
+}
+
+LORA_VECTORISED
+float dot(const float *a, const float *b, int64_t count) {
+#pragma clang fp reassociate(on) contract(fast)
+  float sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+// y += rows · Wᵀ for so few rows that expanding W into memory would cost more than the product: a stretch of W at a
+// time is expanded into the cache and used at once.
+void multiply_few(const Weight &weight, const at::Tensor &rows, at::Tensor y) {
+  constexpr int64_t stretch = 32;
+  auto inputs = rows.size(1), count = rows.size(0), stride = y.stride(0);
+  auto plain = rows.contiguous();
+  auto x = lora::floats(plain);
+  auto out = y.mutable_data_ptr<float>();
+  lora::parallel(weight.outputs, 64, [&](int64_t begin, int64_t end) {
+    std::vector<float> part(stretch * inputs);
+    for (auto first = begin; first < end; first += stretch) {
+      auto last = std::min(end, first + stretch);
+      lora::expand_part(weight, inputs, first, last, part.data());
+      for (auto row = first; row < last; row++)
+        for (int64_t t = 0; t < count; t++)
+          out[t * stride + row] += dot(x + t * inputs, part.data() + (row - first) * inputs, inputs);
+    }
+  });
+}
 
 // y = or += rows · Wᵀ for every weight; `y` holds what is to be added already where `adds` is set.
 void multiply(const Plan &plan, const at::Tensor &rows, at::Tensor &y, bool adds) {
@@ -51,13 +92,14 @@ void multiply(const Plan &plan, const at::Tensor &rows, at::Tensor &y, bool adds
     if (adds) out.addmm_(rows, weight.t());
     else at::mm_out(out, rows, weight.t());
   };
-  if (plan.shares_scratch() && rows.scalar_type() == at::kFloat) {
-    auto all = lora::scratch(plan.outputs(), inputs);
+  auto is_plain = rows.is_cpu() && rows.scalar_type() == at::kFloat;
+  if (plan.is_packed() && is_plain && rows.size(0) <= few) {
+    if (!adds) y.zero_();
     for (size_t i = 0; i < plan.weights.size(); i++)
-      lora::expand_rows(plan.weights[i], inputs, 0, plan.weights[i].outputs,
-                        all.mutable_data_ptr<float>() + plan.offsets[i] * inputs);
-    return product(y, all);
+      multiply_few(plan.weights[i], rows, y.narrow(1, plan.offsets[i], plan.weights[i].outputs));
+    return;
   }
+  if (plan.is_packed() && is_plain) return product(y, expanded(plan, inputs));
   for (size_t i = 0; i < plan.weights.size(); i++)
     product(y.narrow(1, plan.offsets[i], plan.weights[i].outputs),
             lora::dense(plan.weights[i], inputs, rows.scalar_type()));
@@ -65,13 +107,7 @@ void multiply(const Plan &plan, const at::Tensor &rows, at::Tensor &y, bool adds
 
 // dx = Σ dyᵢ · Wᵢ
 at::Tensor multiply_back(const Plan &plan, const at::Tensor &dy, int64_t inputs) {
-  if (plan.shares_scratch() && dy.scalar_type() == at::kFloat) {
-    auto all = lora::scratch(plan.outputs(), inputs);
-    for (size_t i = 0; i < plan.weights.size(); i++)
-      lora::expand_rows(plan.weights[i], inputs, 0, plan.weights[i].outputs,
-                        all.mutable_data_ptr<float>() + plan.offsets[i] * inputs);
-    return dy.mm(all);
-  }
+  if (plan.is_packed() && dy.is_cpu() && dy.scalar_type() == at::kFloat) return dy.mm(expanded(plan, inputs));
   at::Tensor dx;
   for (size_t i = 0; i < plan.weights.size(); i++) {
     auto part = dy.narrow(1, plan.offsets[i], plan.weights[i].outputs);

@@ -25,18 +25,22 @@ int64_t row_bytes(const Weight &weight, int64_t inputs) {
 
 }  // namespace
 
-void expand_rows(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out) {
+void expand_part(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out) {
   auto bytes = row_bytes(weight, inputs);
   auto from = static_cast<const uint8_t *>(weight.data.const_data_ptr());
   auto type = static_cast<int32_t>(weight.type);
+  if (weight.head == 0) {
+    blocks_decode(type, from + begin * bytes, (end - begin) * inputs, out);
+    return;
+  }
+  for (auto row = begin; row < end; row++)
+    blocks_decode(type, from + stored_row(row, weight.head) * bytes, inputs, out + (row - begin) * inputs);
+}
+
+void expand_rows(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out) {
   auto grain = std::max<int64_t>(1, 65536 / inputs);
   parallel(end - begin, grain, [&](int64_t first, int64_t last) {
-    if (weight.head == 0) {
-      blocks_decode(type, from + (begin + first) * bytes, (last - first) * inputs, out + first * inputs);
-      return;
-    }
-    for (auto row = first; row < last; row++)
-      blocks_decode(type, from + stored_row(begin + row, weight.head) * bytes, inputs, out + row * inputs);
+    expand_part(weight, inputs, begin + first, begin + last, out + first * inputs);
   });
 }
 

@@ -25,6 +25,9 @@ inline int64_t stored_row(int64_t row, int64_t head) {
 // Expands rows `begin` ..< `end` of a packed weight with `inputs` columns to fp32, on all threads.
 void expand_rows(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out);
 
+// The same on this thread alone.
+void expand_part(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out);
+
 // The whole weight as a dense matrix of `dtype`: the stored one where it fits, an expanded copy otherwise.
 at::Tensor dense(const Weight &weight, int64_t inputs, at::ScalarType dtype);
 

@@ -22,7 +22,8 @@ public final class LoRASet {
     /// Puts fresh adapters onto every layer of `model` that the configuration means.
     ///
     /// Throws where a pattern means no layer, with the names there are.
-    public static func inject(_ config: LoRAConfig, into model: Module, seed: Int, on device: Device) throws -> LoRASet {
+    public static func inject(_ config: LoRAConfig, into model: Module, seed: Int, on device: Device) throws -> LoRASet
+    {
         let layers = model.modules(of: Linear.self)
         let patterns = config.targets.map(TargetPattern.init)
         if let idle = patterns.first(where: { pattern in !layers.contains { pattern.matches($0.path) } }) {

@@ -48,9 +48,10 @@ public func joined(_ layers: [Linear], _ x: Tensor, residual: Tensor? = nil) thr
 private func joinedBias(_ layers: [Linear], like x: Tensor) throws -> Tensor? {
     guard layers.contains(where: { $0.bias != nil }) else { return nil }
     if layers.count == 1 { return layers[0].bias?.value }
-    return try concatenated(layers.map { layer in
-        try layer.bias?.value ?? .zeros([layer.weight.outputs], x.dtype, on: x.device)
-    })
+    return try concatenated(
+        layers.map { layer in
+            try layer.bias?.value ?? .zeros([layer.weight.outputs], x.dtype, on: x.device)
+        })
 }
 
 /// Root-mean-square norm with a factor for each channel (Zhang and Sennrich, arXiv:1910.07467).

@@ -97,8 +97,9 @@ public final class Weights: Slot {
         guard let base = bytes.baseAddress else { throw NNError.empty(tensor: tensor.name) }
         let file = tensor.file
         let isPlain = tensor.type == .f32 && head == 0 && Int(bitPattern: base).isMultiple(of: 4)
-        let data = try Tensor(borrowing: base, isPlain ? [outputs, inputs] : [bytes.count], isPlain ? .float32 : .uint8)
-        { withExtendedLifetime(file) {} }
+        let data = try Tensor(
+            borrowing: base, isPlain ? [outputs, inputs] : [bytes.count], isPlain ? .float32 : .uint8
+        ) { withExtendedLifetime(file) {} }
         return StoredWeight(
             data, ggmlType: isPlain ? nil : Int(type), outputs: outputs, inputs: inputs, interleavedHead: head
         )

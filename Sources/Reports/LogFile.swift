@@ -7,12 +7,15 @@ import Runs
 public final class LogFile: TrainingListener {
     private let file: URL
     private let language: ReportLanguage
+    private let everySteps: Int
     private let handle: FileHandle
     private let clock: Date.ISO8601FormatStyle
 
     /// Opens the log at its end; makes it, and its folder, where they are missing.
-    public init(_ file: URL, language: ReportLanguage = .en) throws {
-        (self.file, self.language) = (file, language)
+    ///
+    /// - Parameter everySteps: of the steps, only every so many-th has a line.
+    public init(_ file: URL, language: ReportLanguage = .en, everySteps: Int = 1) throws {
+        (self.file, self.language, self.everySteps) = (file, language, max(1, everySteps))
         clock = Date.ISO8601FormatStyle(timeZone: .gmt)
         let folder = file.deletingLastPathComponent()
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -24,6 +27,7 @@ public final class LogFile: TrainingListener {
     }
 
     public func receive(_ event: TrainingEvent) throws -> TrainingDecision {
+        guard event.type != .step || event.step.isMultiple(of: everySteps) else { return .proceed }
         try append(EventText(event, language).logged, time: event.time)
         return .proceed
     }

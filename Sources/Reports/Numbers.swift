@@ -1,6 +1,7 @@
 // Numbers as reports, charts and progress lines show them; the same on every machine, whatever its locale.
 
 import Foundation
+import Runs
 
 /// Numbers written for people.
 enum Numbers {

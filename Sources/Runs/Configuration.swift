@@ -147,8 +147,10 @@ public enum DeviceChoice: Sendable, Equatable {
 
 /// The language of the report.
 public enum ReportLanguage: String, Sendable, CaseIterable {
-    case english = "en"
-    case chinese = "zh"
+    /// English.
+    case en
+    /// Chinese.
+    case zh
 }
 
 /// The number format that matrices are multiplied in.
@@ -170,7 +172,7 @@ public struct RunOptions: Sendable, Equatable {
     /// Where to compute.
     public var device = DeviceChoice.auto
     /// The language of the report.
-    public var language = ReportLanguage.english
+    public var language = ReportLanguage.en
     /// Absent: 32 bits on the CPU, bf16 on a GPU.
     public var mixedPrecision: MixedPrecision?
     /// Computes activations twice to keep fewer of them: less memory, about a third more time.

@@ -146,11 +146,13 @@ struct ConfigurationReader {
     ) -> String {
         guard !text.isEmpty else { return text }
         if let path = paths.find(text, besideFile: !isOverride) { return path }
+        let isModel = setting.key == "base_model"
+        if isModel, ModelCatalogue.entries.contains(where: { $0.name == text }) { return text }
         let places =
             isOverride || paths.isInWorkingDirectory
             ? "the working directory" : "the file's folder and the working directory"
-        let advice =
-            setting.key == "base_model" ? "lora fetches nothing by itself: download the model first" : "check the path"
+        let named = ModelCatalogue.entries.map(\.name).joined(separator: ", ")
+        let advice = isModel ? "check the path, or name a model that lora can fetch: \(named)" : "check the path"
         let message = "'\(entry.key)': no such file or folder: \(quoted(text)), looked in \(places); \(advice)"
         report(isOverride ? nil : source, entry.value.position, message)
         return text

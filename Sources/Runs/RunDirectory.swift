@@ -19,12 +19,10 @@ public final class RunDirectory {
     public let layout: RunLayout
     /// What was found when the folder was opened.
     public let opening: Opening
-    /// What the run knows of itself; `save` keeps it.
+    /// What the run knows of itself; `updateFacts` changes it.
     public private(set) var facts: RunFacts
     /// What has happened so far.
     public let events: EventLog
-    /// What has happened, in words.
-    public let log: RunLog
     /// Saved states.
     public var checkpoints: Checkpoints { layout.checkpoints }
     private let lock: RunLock
@@ -46,6 +44,7 @@ public final class RunDirectory {
                 throw RunError.otherRun(path: path, differences: layout.differences(identity, earlier))
             }
             opening = earlier.state == "done" ? .finished : .unfinished
+            if opening == .unfinished { facts.state = "running" }
         } else {
             facts = RunFacts(command: command, identity: identity.hash)
             opening = .created
@@ -58,7 +57,6 @@ public final class RunDirectory {
             try AtomicFile.write(Data(identity.configuration.yaml.utf8), to: layout.configuration)
         }
         events = try EventLog(layout.events)
-        log = try RunLog(layout.log)
     }
 
     /// Changes the facts and keeps them at once.

@@ -81,7 +81,7 @@ struct FormatTests {
             ("{'text':'a'}", "data.jsonl:1: not JSON: expected a key in quotes, got ''text':'a'}'"),
             ("{\"text\":\"\\q\"}", "data.jsonl:1: not JSON: '\\q' is not an escape; a backslash is written '\\\\'"),
             ("{\"text\":\"\\\n\"}", "data.jsonl:1: not JSON: the text ends after a backslash"),
-        ("{\"text\":\"\\ud800\"}", "data.jsonl:1: half a surrogate pair, \\ud800, is no character; remove it"),
+            ("{\"text\":\"\\ud800\"}", "data.jsonl:1: half a surrogate pair, \\ud800, is no character; remove it"),
             ("{\"text\":\"a\",}", "data.jsonl:1: not JSON: expected a key in quotes, got '}'"),
             ("{\"text\" \"a\"}", "data.jsonl:1: not JSON: expected ':' after the key 'text', got '\"a\"}'"),
             ("{\"text\":[\"a\"}", "data.jsonl:1: not JSON: expected ',' or ']', got '}'"),
@@ -134,6 +134,7 @@ struct FormatTests {
                 "a.csv:3: expected 2 fields as in the header (prompt, completion), got 1"
             ),
             ("a.csv", "prompt,completion\n\"a,b\n", "a.csv:2: the quoted field that starts here is not closed"),
+            ("a.csv", "prompt,completion\n\"a\n\nb\",c\nd\n", "a.csv:5: expected 2 fields"),
             ("a.csv", "prompt,completion\n\"a\"x,b\n", "a.csv:2: text after a closing quote: 'x,b '; write a quote"),
             ("a.csv", "prompt,completion\n", "a.csv: the data is empty"),
             ("a.csv", "a,b\n1,2\n", "a.csv:2: cannot tell the format from the keys: a, b; expected"),
@@ -145,7 +146,7 @@ struct FormatTests {
             ),
             ("a.json", "5", "a.json:1: not JSON: expected an array of objects, got '5'"),
             ("a.json", "[{\"text\":\"\\\n\"}]", "a.json:1: not JSON: '\\ ' is not an escape"),
-        ("a.docx", "x", "a.docx: cannot tell what '.docx' holds; expected .jsonl, .json, .csv, .tsv or .txt"),
+            ("a.docx", "x", "a.docx: cannot tell what '.docx' holds; expected .jsonl, .json, .csv, .tsv or .txt"),
             ("a.jsonl", "PAR1xx", "a.jsonl: this is a Parquet file, not text; convert it to JSONL"),
         ])
     func otherKinds(_ name: String, _ content: String, _ message: String) {

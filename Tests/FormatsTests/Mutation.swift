@@ -1,4 +1,4 @@
-// Random damage to files, the same for the same seed; used by the fuzz tests and by scripts/fuzz.
+// Random damage to files, the same for the same seed.
 
 import Foundation
 

@@ -1,4 +1,4 @@
-// Reads everything in a model file, so that damage anywhere is met; used by the fuzz tests and by scripts/fuzz.
+// Reads everything in a model file, so that damage anywhere is met.
 
 import Formats
 import Foundation

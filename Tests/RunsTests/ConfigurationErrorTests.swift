@@ -21,6 +21,7 @@ struct ConfigurationErrorTests {
     private static let lines: [(String, String)] = [
         ("learning_rat: 1", "4:1: unknown key 'learning_rat'; did you mean 'learning_rate'?"),
         ("learnign_rate: 1", "4:1: unknown key 'learnign_rate'; did you mean 'learning_rate'?"),
+        ("leraning_rat: 1", "4:1: unknown key 'leraning_rat'; did you mean 'learning_rate'?"),
         ("LORA_RANK: 1", "4:1: unknown key 'LORA_RANK'; did you mean 'lora_rank'?"),
         ("lr: 1", "4:1: unknown key 'lr'; here it is called 'learning_rate'"),
         (
@@ -243,10 +244,11 @@ struct ConfigurationErrorTests {
             #expect(problem("bytes.yaml") == "bytes.yaml: not UTF-8 text; save the file as plain UTF-8 text")
             try Data(smallest.utf8).write(to: folder.appendingPathComponent("c.yaml"))
             let missing = problem("c.yaml").split(separator: "\n")
+            let models = ModelCatalogue.entries.map(\.name).joined(separator: ", ")
             #expect(
                 missing == [
                     "c.yaml:1:13: 'base_model': no such file or folder: 'models/tiny.gguf', looked in the file's folder "
-                        + "and the working directory; lora fetches nothing by itself: download the model first",
+                        + "and the working directory; check the path, or name a model that lora can fetch: \(models)",
                     "c.yaml:2:17: 'train_data_dir': no such file or folder: 'data/train.jsonl', looked in the file's "
                         + "folder and the working directory; check the path",
                 ])

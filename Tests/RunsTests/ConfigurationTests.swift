@@ -66,7 +66,7 @@ struct ConfigurationTests {
         let read = try parse(everyKey)
         #expect(read.run.device == .cuda(index: 1))
         #expect(read.run.mixedPrecision == MixedPrecision.none)
-        #expect(read.run.language == .chinese)
+        #expect(read.run.language == .zh)
         #expect(read.schedule.warmupSteps == 20)
         #expect(read.schedule.warmupRatio == nil)
         #expect(read.adapter.targetModules == ["q_proj", "v_proj"])
@@ -109,11 +109,12 @@ struct ConfigurationTests {
     @Test("whole numbers may be written as 1e3, words of YAML 1.1 mean true and false, null means absent")
     func leniency() throws {
         let text =
-            "max_steps: 1e3\npacking: off\nuse_rslora: Yes\nlora_rank: ~\neval_steps: null\nmixed_precision: false"
+            "max_steps: 1e3\npacking: off\nuse_rslora: Yes\nlora_rank: ~\neval_steps: null\nmixed_precision: false\n"
+            + "gradient_checkpointing: on"
         let read = try parse(smallest + text)
         #expect(read.schedule.maxSteps == 1000)
         #expect(!read.data.packing)
-        #expect(read.adapter.useRankStabilization)
+        #expect(read.adapter.useRankStabilization && read.run.gradientCheckpointing)
         #expect(read.adapter.rank == 8)
         #expect(read.run.evalSteps == nil)
         #expect(read.run.mixedPrecision == MixedPrecision.none)

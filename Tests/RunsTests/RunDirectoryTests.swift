@@ -41,13 +41,10 @@ struct RunDirectoryTests {
             try run.updateFacts {
                 $0.adapter = AdapterFacts(modules: ["q_proj": 30, "toQ": 1], parameters: 7, scale: 2)
             }
-            try run.log.write("one\ntwo", at: Date(timeIntervalSince1970: 0))
             #expect(
                 try names(run.layout.folder) == [
                     ".lock", "checkpoints", "config.yaml", "events.jsonl", "facts.json", "logs", "samples",
                 ])
-            let log = try String(contentsOf: run.layout.log, encoding: .utf8)
-            #expect(log == "1970-01-01T00:00:00Z one\n    two\n")
             let seen = RunLayout(run.layout.folder)
             #expect(try seen.readFacts() == run.facts)
             #expect(try seen.readConfiguration() == identity.configuration)
@@ -61,11 +58,13 @@ struct RunDirectoryTests {
         try withTemporaryFolder { folder in
             var run: RunDirectory? = try RunDirectory(identity(folder), command: "first")
             try run?.events.append(TrainingEvent(.step, step: 1, epoch: 0.5, time: 1))
+            try run?.updateFacts { $0.state = "interrupted" }
             run = nil
             let other = identity(folder) { ($0.run.saveSteps, $0.run.device) = (7, .cpu) }
             run = try RunDirectory(other, command: "second")
             #expect(run?.opening == .unfinished)
             #expect(run?.facts.command == "first")
+            #expect(run?.facts.state == "running")
             #expect(try run?.layout.readConfiguration().run.saveSteps == 7)
             #expect(try run?.layout.readEvents().count == 1)
             try run?.updateFacts { $0.state = "done" }

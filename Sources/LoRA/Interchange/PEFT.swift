@@ -106,7 +106,10 @@ private struct PEFTConfig: Codable {
 }
 
 extension PEFTConfig {
-    init(baseModelNameOrPath: String, r: Int, loraAlpha: Double, loraDropout: Double, targetModules: [String], useRslora: Bool) {
+    init(
+        baseModelNameOrPath: String, r: Int, loraAlpha: Double, loraDropout: Double, targetModules: [String],
+        useRslora: Bool
+    ) {
         (self.baseModelNameOrPath, self.r, self.loraAlpha) = (baseModelNameOrPath, r, loraAlpha)
         (self.loraDropout, self.targetModules, self.useRslora) = (loraDropout, targetModules, useRslora)
     }

@@ -35,7 +35,7 @@ final class KeyValueCache {
 
 /// Attention of one new token, q (1, H, D), over all keys and values (S, K, D): (1, H, D).
 func cachedAttention(_ q: Tensor, _ k: Tensor, _ v: Tensor) throws -> Tensor {
-    let heads = { (x: Tensor) in try x.transpose(0, 1).unsqueeze(0) }             // (1, H, S, D)
+    let heads = { (x: Tensor) in try x.transpose(0, 1).unsqueeze(0) }  // (1, H, S, D)
     return try scaledDotProductAttention(heads(q), heads(k), heads(v), groupedQueries: true)
         .view(1, q.shape[1], q.shape[2])
 }

@@ -17,7 +17,7 @@ extension Llama {
         case .gguf(let file):
             let gguf = try GGUFFile(file)
             let config = try LlamaConfig(gguf: gguf)
-            return try filled(config, ggufCheckpoint(gguf, config), on: placement)
+            return try filled(config, ggufModel(gguf, config), on: placement)
         case .safetensors(let file):
             throw ModelError.config(
                 file: file.path, problem: "a single safetensors file says nothing of its model; name its folder"
@@ -25,30 +25,31 @@ extension Llama {
         }
     }
 
-    private static func filled(_ config: LlamaConfig, _ checkpoint: Checkpoint, on placement: Placement) throws -> Llama {
+    private static func filled(_ config: LlamaConfig, _ stored: StoredModel, on placement: Placement) throws -> Llama {
         let model = Llama(config, on: placement)
-        try checkpoint.load(into: model, on: placement)
+        try stored.load(into: model, on: placement)
         return model
     }
 
-    private static func huggingFace(_ folder: URL) throws -> Checkpoint {
+    private static func huggingFace(_ folder: URL) throws -> StoredModel {
         let files = try SafetensorsFolder(folder)
         // Old conversions stored the rotary tables, and tied heads a second time; both are derived here.
         let ties = try LlamaConfig(folder: folder).tiesEmbeddings
         let tensors = files.tensors.filter { key, _ in
             !key.hasSuffix("rotary_emb.inv_freq") && !(ties && key == "lm_head.weight")
         }
-        return Checkpoint(name: folder.path, sources: tensors.mapValues { WeightSource($0) })
+        return StoredModel(name: folder.path, sources: tensors.mapValues { WeightSource($0) })
     }
 
-    private static func ggufCheckpoint(_ gguf: GGUFFile, _ config: LlamaConfig) -> Checkpoint {
+    private static func ggufModel(_ gguf: GGUFFile, _ config: LlamaConfig) -> StoredModel {
         var sources: [String: WeightSource] = [:]
         for (name, tensor) in gguf.tensors where !name.hasPrefix("rope_freqs.") {
-            let isInterleaved = config.architecture == "llama" && (name.contains(".attn_q.") || name.contains(".attn_k."))
+            let isInterleaved =
+                config.architecture == "llama" && (name.contains(".attn_q.") || name.contains(".attn_k."))
             let head = isInterleaved ? config.headSize : 0
             sources[GGUFNames.huggingFace(name) ?? name] = WeightSource(tensor, interleavedHead: head)
         }
-        return Checkpoint(name: gguf.file.url.path, sources: sources)
+        return StoredModel(name: gguf.file.url.path, sources: sources)
     }
 }
 

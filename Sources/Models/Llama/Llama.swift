@@ -36,11 +36,11 @@ final class LlamaAttention: Module {
     func callAsFunction(_ x: Tensor, _ batch: SequenceBatch, residual: Tensor) throws -> Tensor {
         let sizes = [heads * headSize, keyValueHeads * headSize, keyValueHeads * headSize]
         let parts = try joined([qProj, kProj, vProj], x).split(sizes, dim: -1)
-            .map { try $0.view(-1, $0.shape[1] / headSize, headSize) }            // (T, H or K, D)
+            .map { try $0.view(-1, $0.shape[1] / headSize, headSize) }  // (T, H or K, D)
         let (cosines, sines) = batch.rope
         let q = try rope(parts[0], cosines: cosines, sines: sines, positions: batch.positions)
         let k = try rope(parts[1], cosines: cosines, sines: sines, positions: batch.positions)
-        let y = try attend(q, k, parts[2], batch)                                 // (T, H, D)
+        let y = try attend(q, k, parts[2], batch)  // (T, H, D)
         return try oProj(y.reshape(-1, heads * headSize), residual: residual)
     }
 

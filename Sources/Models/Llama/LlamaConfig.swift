@@ -67,7 +67,8 @@ extension LlamaConfig {
             throw ModelError.config(file: url.path, problem: error.inWords)
         }
         guard file.hiddenAct ?? "silu" == "silu" else {
-            throw ModelError.config(file: url.path, problem: "'hidden_act' is '\(file.hiddenAct ?? "")', expected 'silu'")
+            throw ModelError.config(
+                file: url.path, problem: "'hidden_act' is '\(file.hiddenAct ?? "")', expected 'silu'")
         }
         let rope = file.ropeParameters ?? file.ropeScaling
         let queryBias = file.modelType == "qwen2" || file.attentionBias == true
@@ -122,7 +123,9 @@ extension LlamaConfig {
     public init(gguf: GGUFFile) throws {
         let name = gguf.file.url.path, kind = gguf.architecture
         guard ["llama", "qwen2"].contains(kind) else { throw ModelError.architecture(file: name, found: kind) }
-        let (hidden, heads) = (try gguf.integer("\(kind).embedding_length"), try gguf.integer("\(kind).attention.head_count"))
+        let (hidden, heads) = (
+            try gguf.integer("\(kind).embedding_length"), try gguf.integer("\(kind).attention.head_count")
+        )
         let headSize = gguf.metadata["\(kind).attention.key_length"]?.integer ?? hidden / max(1, heads)
         self.init(
             architecture: kind, hiddenSize: hidden,

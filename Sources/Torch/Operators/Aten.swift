@@ -1,6 +1,7 @@
 // The namespace of libtorch's own operators.
 
 import CTorch
+
 /// libtorch's own operators, each declared beside the Swift function that calls it.
 enum aten {}
 

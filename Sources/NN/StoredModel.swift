@@ -3,7 +3,7 @@
 import Formats
 
 /// Stored tensors by the keys that the model's own modules have.
-public struct Checkpoint: Sendable {
+public struct StoredModel: Sendable {
     /// The file or folder, for messages.
     public let name: String
     public let sources: [String: WeightSource]

@@ -1,0 +1,117 @@
+// The arguments of the commands that compute: read by `lora`, which checks them at once, and again by `lora-engine`,
+// which does the work.
+
+import ArgumentParser
+import Foundation
+
+/// `lora train`
+public struct TrainArguments: ParsableArguments {
+    @Argument(help: ArgumentHelp("The run's configuration, a YAML file.", valueName: "config.yaml"))
+    public var path: String?
+
+    @Option(name: .customLong("config"), help: "The same, as an option.")
+    public var option: String?
+
+    @Option(name: .customLong("set"), help: "Overrides a key, as in --set learning_rate=1e-4; may be repeated.")
+    public var overrides: [String] = []
+
+    public init() {}
+
+    public mutating func validate() throws {
+        guard (path == nil) != (option == nil) else {
+            throw ValidationError("give one configuration file, as in: lora train examples/helpdesk.yaml")
+        }
+    }
+
+    /// The configuration file.
+    public var file: String { path ?? option ?? "" }
+}
+
+/// `lora generate`
+public struct GenerateArguments: ParsableArguments {
+    @Option(help: "The base model: a GGUF file, a Hugging Face folder, or a model that lora can fetch.")
+    public var base: String
+
+    @Option(help: "An adapter: a run folder or a PEFT folder; NAME:0.8 sets its strength. May be repeated.")
+    public var adapter: [String] = []
+
+    @Option(help: "What to ask. Without it, each line of standard input is a question.")
+    public var prompt: String?
+
+    @Option(help: "What the model is told first.")
+    public var system: String?
+
+    @Option(help: "The longest answer, in tokens.")
+    public var maxTokens = 256
+
+    @Option(help: "0 takes the most probable token every time; higher is more varied.")
+    public var temperature = 0.0
+
+    @Option(name: .customLong("top-p"), help: "Draw only from the most probable tokens that reach this share.")
+    public var topP = 1.0
+
+    @Option(help: "The same seed draws the same answer.")
+    public var seed = 42
+
+    @Option(help: "auto, cpu, cuda, cuda:1 … or mps.")
+    public var device = "auto"
+
+    public init() {}
+
+    public mutating func validate() throws {
+        guard maxTokens > 0 else { throw ValidationError("--max-tokens \(maxTokens): expected 1 or more") }
+        guard temperature >= 0 else { throw ValidationError("--temperature \(temperature): expected 0 or more") }
+        guard topP > 0, topP <= 1 else { throw ValidationError("--top-p \(topP): expected above 0, at most 1") }
+    }
+}
+
+/// `lora plan`
+public struct PlanArguments: ParsableArguments {
+    @Argument(help: ArgumentHelp("The run's configuration, a YAML file.", valueName: "config.yaml"))
+    public var file: String
+
+    @Option(name: .customLong("set"), help: "Overrides a key, as in --set learning_rate=1e-4; may be repeated.")
+    public var overrides: [String] = []
+
+    @Flag(help: "Answer as JSON.")
+    public var json = false
+
+    public init() {}
+}
+
+/// `lora doctor`
+public struct DoctorArguments: ParsableArguments {
+    @Argument(help: ArgumentHelp("A configuration to check as well.", valueName: "config.yaml"))
+    public var file: String?
+
+    @Flag(help: "Answer as JSON.")
+    public var json = false
+
+    public init() {}
+}
+
+/// What each command is for, in one place for both programs.
+public enum CommandTexts {
+    public static let train = CommandConfiguration(
+        commandName: "train", abstract: "Train an adapter as a configuration says, and report on it.",
+        discussion: """
+            The same command goes on where a stopped run ended. Ctrl-C stops after the current step and saves.
+
+              lora train examples/helpdesk.yaml
+              lora train examples/helpdesk.yaml --set lora_rank=8 --set output_dir=runs/rank8
+            """)
+    public static let generate = CommandConfiguration(
+        commandName: "generate", abstract: "Answer a prompt with a base model and any adapters.",
+        discussion: """
+            The answer alone goes to standard output. Without --prompt, each line of standard input is a question, and
+            a line '/adapter A[:weight] …' swaps the adapters ('/adapter' alone takes them off).
+
+              lora generate --base smollm2-135m-instruct --adapter runs/helpdesk --prompt "What is LoRA?"
+            """)
+    public static let plan = CommandConfiguration(
+        commandName: "plan", abstract: "Say what a run will take before it starts: steps, memory, time, files.",
+        discussion: "  lora plan examples/helpdesk.yaml")
+    public static let doctor = CommandConfiguration(
+        commandName: "doctor", abstract: "Check this machine, and a configuration with its model and data.",
+        discussion: "  lora doctor examples/helpdesk.yaml")
+}

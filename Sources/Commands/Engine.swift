@@ -1,0 +1,20 @@
+// The program that computes: `lora-engine`, beside `lora`.
+
+import Foundation
+
+/// The program that links the tensor engine.
+public enum Engine {
+    /// Replaces this process with `lora-engine`, given the same arguments.
+    public static func become() throws {
+        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let front = own.path.hasPrefix("/proc/") ? URL(fileURLWithPath: CommandLine.arguments[0]) : own
+        let path = front.deletingLastPathComponent().appendingPathComponent("lora-engine").path
+        var arguments: [UnsafeMutablePointer<CChar>?] = ([path] + CommandLine.arguments.dropFirst()).map { strdup($0) }
+        arguments.append(nil)
+        execv(path, arguments)
+        let reason = String(cString: strerror(errno))
+        let note = "\(path): cannot be started: \(reason); run ./lora from the checkout to build it\n"
+        FileHandle.standardError.write(Data(note.utf8))
+        throw ExitStatus(1)
+    }
+}

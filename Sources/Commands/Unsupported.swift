@@ -1,0 +1,19 @@
+// What a configuration may ask for that this version does not do.
+
+import Runs
+
+extension Configuration {
+    /// Throws where the run cannot be done by this version, before anything is loaded.
+    public func refuseUnsupported() throws {
+        guard model.taskType == .textGeneration else {
+            throw UnsupportedError(
+                problem: "task_type text-to-image: training on pictures is not in this version; it trains on text")
+        }
+    }
+}
+
+/// Something that this version does not do.
+struct UnsupportedError: Error, CustomStringConvertible {
+    let problem: String
+    var description: String { problem }
+}

@@ -1,0 +1,82 @@
+// `lora`: starts at once. What needs no tensors it does itself; for the rest it becomes `lora-engine`.
+
+import ArgumentParser
+import Commands
+import Foundation
+import Reports
+import Runs
+
+@main
+struct Front: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lora",
+        abstract: "From one YAML file to a trained, tested, documented LoRA adapter.",
+        discussion: "  lora train examples/helpdesk.yaml",
+        version: Version.text,
+        subcommands: [Train.self, Generate.self, Plan.self, ReportCommand.self, Doctor.self, VersionCommand.self]
+    )
+
+    static func main() { runCommand(Front.self) }
+}
+
+struct Train: ParsableCommand {
+    static let configuration = CommandTexts.train
+    @OptionGroup var arguments: TrainArguments
+
+    func run() throws {
+        // A mistake in the configuration is told before anything is loaded.
+        let configuration = try Configuration.load(arguments.file, overrides: arguments.overrides)
+        try configuration.refuseUnsupported()
+        try Engine.become()
+    }
+}
+
+struct Generate: ParsableCommand {
+    static let configuration = CommandTexts.generate
+    @OptionGroup var arguments: GenerateArguments
+
+    func run() throws { try Engine.become() }
+}
+
+struct Plan: ParsableCommand {
+    static let configuration = CommandTexts.plan
+    @OptionGroup var arguments: PlanArguments
+
+    func run() throws {
+        try Configuration.load(arguments.file, overrides: arguments.overrides).refuseUnsupported()
+        try Engine.become()
+    }
+}
+
+struct Doctor: ParsableCommand {
+    static let configuration = CommandTexts.doctor
+    @OptionGroup var arguments: DoctorArguments
+
+    func run() throws { try Engine.become() }
+}
+
+struct ReportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report", abstract: "Write a run's report anew, from what its folder holds.",
+        discussion: "  lora report runs/helpdesk")
+
+    @Argument(help: ArgumentHelp("The run's folder.", valueName: "run"))
+    var folder: String
+
+    func run() throws {
+        let layout = RunLayout(URL(fileURLWithPath: folder, isDirectory: true))
+        let report = Report(
+            config: try layout.readConfiguration().entries, facts: try layout.readFacts(),
+            events: try layout.readEvents(), runPath: folder
+        )
+        let files = try report.write(to: layout.folder)
+        for warning in files.warnings { FileHandle.standardError.write(Data("\(warning)\n".utf8)) }
+        print(files.readme.relativePath)
+    }
+}
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "version", abstract: "Say which version this is.")
+
+    func run() { print(Version.text) }
+}

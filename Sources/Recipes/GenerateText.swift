@@ -1,0 +1,92 @@
+// Answers prompts with a base model and any adapters, which are swapped without loading the base again.
+
+import Commands
+import Datasets
+import Foundation
+import LoRA
+import Models
+import NN
+import Runs
+import Tokenizers
+import Torch
+
+/// `lora generate`: the answer alone goes to standard output, as it grows.
+public final class GenerateText {
+    private let arguments: GenerateArguments
+    private let base: TextBase
+    private let model: Llama
+    private let prompts: PromptEncoder
+    private var adapters: [LoRASet] = []
+    /// Adapters read so far, by folder: one that comes back is not read again.
+    private var known: [String: LoRASet] = [:]
+
+    public init(_ arguments: GenerateArguments) throws {
+        self.arguments = arguments
+        base = try TextBase(ModelCatalogue.locate(arguments.base))
+        let device = try Accelerator.load(arguments.device)
+        model = try Llama.load(base.url, on: Placement(device, device == .cpu ? .float32 : .bfloat16))
+        prompts = try PromptEncoder(base.tokenizer, systemPrompt: arguments.system)
+        try use(arguments.adapter)
+    }
+
+    /// Answers `--prompt`, or every line of standard input.
+    public func run() throws {
+        if let prompt = arguments.prompt { return try answer(prompt) }
+        while let line = readLine() {
+            let words = line.split(separator: " ").map(String.init)
+            if words.first == "/adapter" {
+                do { try use(Array(words.dropFirst())) } catch { tell("\(error)") }
+            } else if !words.isEmpty {
+                try answer(line)
+            }
+        }
+    }
+
+    private func answer(_ question: String) throws {
+        var decoder = StreamingDecoder(base.tokenizer)
+        let options = SamplingOptions(
+            maxTokens: arguments.maxTokens, temperature: arguments.temperature, topP: arguments.topP,
+            seed: arguments.seed
+        )
+        let stops = base.tokenizer.endOfTurnIDs
+        _ = try model.generate([prompts.encode(question)], options, stops: stops) { _, token in
+            write(decoder.append(token))
+        }
+        write(decoder.finish() + "\n")
+    }
+
+    /// Takes the adapters in use off and puts these on.
+    private func use(_ names: [String]) throws {
+        let chosen = try names.map(load)
+        for adapter in adapters { adapter.detach() }
+        adapters = chosen
+        for adapter in adapters { adapter.attach() }
+    }
+
+    /// An adapter by `PATH` or `PATH:strength`.
+    private func load(_ name: String) throws -> LoRASet {
+        var (path, strength) = (name, 1.0)
+        if !FileManager.default.fileExists(atPath: path), let colon = name.lastIndex(of: ":") {
+            let number = name[name.index(after: colon)...]
+            guard let value = Double(number) else {
+                throw LoRAError.file(path: name, problem: "'\(number)' is not a strength; write NAME:0.8")
+            }
+            (path, strength) = (String(name[..<colon]), value)
+        }
+        let inner = URL(fileURLWithPath: path).appendingPathComponent("checkpoints", isDirectory: true)
+        let isRun = FileManager.default.fileExists(atPath: inner.path)
+        let folder = isRun ? inner : URL(fileURLWithPath: path, isDirectory: true)
+        let set = try known[folder.path] ?? PEFT.read(folder, for: model, on: model.placement.device)
+        known[folder.path] = set
+        for entry in set.entries { entry.adapter.strength = strength }
+        return set
+    }
+
+    private func write(_ text: String) {
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+
+    private func tell(_ line: String) {
+        FileHandle.standardError.write(Data("\(line)\n".utf8))
+    }
+}

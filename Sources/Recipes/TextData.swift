@@ -1,0 +1,60 @@
+// The samples of a text run: what is trained on, what is held back, and in which order.
+
+import Datasets
+import Foundation
+import Runs
+import Tokenizers
+
+/// The samples of a text run.
+public struct TextData {
+    public let training: [Sample]
+    public let validation: [Sample]
+    public let plan: BatchPlan
+    public let summary: DataSummary
+    /// One sample with its trained tokens marked.
+    public let table: String
+    public let files: [FileFact]
+
+    public init(_ configuration: Configuration, tokenizer: Tokenizer) throws {
+        var options = TextDataOptions(maxLength: configuration.data.maxLengthTokens)
+        options.lengthPolicy = LengthPolicy(rawValue: configuration.data.maxLengthPolicy.rawValue) ?? .truncate
+        options.trainsOnPrompt = configuration.data.trainOnPrompt
+        options.systemPrompt = configuration.data.systemPrompt
+        let all = try TextDataset(
+            path: URL(fileURLWithPath: configuration.data.textPath), tokenizer: tokenizer, options: options
+        )
+        let seed = UInt64(bitPattern: Int64(configuration.run.seed))
+        let split = try ValidationSplit(count: all.samples.count, share: configuration.data.validationSplit, seed: seed)
+        var held = split.validation.map { all.samples[$0] }
+        var files = all.summary.files
+        if let path = configuration.data.validationData {
+            let other = try TextDataset(path: URL(fileURLWithPath: path), tokenizer: tokenizer, options: options)
+            held += other.samples
+            files += other.summary.files
+        }
+        training = split.training.map { all.samples[$0] }
+        validation = held
+        plan = try BatchPlan(
+            sampleLengths: training.map(\.tokens.count), batchSize: configuration.schedule.batchSize,
+            accumulation: configuration.schedule.gradientAccumulationSteps, seed: seed
+        )
+        (summary, table) = (all.summary, all.sampleTable())
+        self.files = try files.map { try FileFact($0.url, shownAs: $0.path) }
+    }
+
+    /// Optimizer steps of the whole run.
+    public func totalSteps(_ schedule: ScheduleOptions) -> Int {
+        schedule.maxSteps ?? schedule.epochs * plan.stepsPerEpoch
+    }
+
+    /// What the report says of the data.
+    var facts: DataFacts {
+        DataFacts(
+            format: "\(summary.format)", files: files, samples: training.count,
+            tokens: training.reduce(0) { $0 + $1.tokens.count },
+            supervisedTokens: training.reduce(0) { $0 + $1.trainedCount },
+            shortest: summary.shortest, median: summary.median, longest: summary.longest,
+            truncated: summary.truncated, split: summary.split, dropped: summary.dropped, warnings: summary.warnings
+        )
+    }
+}

@@ -1,0 +1,129 @@
+// Training a language model on text: gradients of a step, validation, answers to look at.
+
+import Datasets
+import Foundation
+import LoRA
+import Models
+import NN
+import Runs
+import Tokenizers
+import Torch
+import Training
+
+/// Text training as the trainer sees it.
+final class TextTask: TrainingTask {
+    private let model: Llama
+    private let adapters: LoRASet
+    private let base: TextBase
+    private let data: TextData
+    private let configuration: Configuration
+    private let prompts: PromptEncoder
+    private var epochOrder: (epoch: Int, steps: [[[Int]]])?
+
+    init(
+        _ model: Llama, _ adapters: LoRASet, base: TextBase, data: TextData, configuration: Configuration
+    ) throws {
+        (self.model, self.adapters, self.base, self.data) = (model, adapters, base, data)
+        self.configuration = configuration
+        prompts = try PromptEncoder(base.tokenizer, systemPrompt: configuration.data.systemPrompt)
+    }
+
+    // MARK: - Gradients
+
+    func computeGradients(step: Int) throws -> StepMeasure {
+        let microBatches = microBatches(ofStep: step)
+        let all = microBatches.flatMap { $0 }.map { data.training[$0] }
+        // Weighted by tokens, so that N micro-batches of one sample equal one of N samples.
+        let supervised = max(1, all.reduce(0) { $0 + $1.trainedCount })
+        var loss = 0.0
+        for (index, microBatch) in microBatches.enumerated() {
+            adapters.drawDropout(seed: configuration.run.seed, step: step, microBatch: index)
+            loss += try addGradients(of: microBatch.map { data.training[$0] }, dividedBy: supervised)
+        }
+        return StepMeasure(loss: loss, tokens: all.reduce(0) { $0 + $1.tokens.count })
+    }
+
+    /// A function of its own, so that the graph is gone when it returns.
+    private func addGradients(of samples: [Sample], dividedBy count: Int) throws -> Double {
+        let loss = try loss(samples) * (1 / Double(count))
+        let value = try loss.item()
+        if value.isFinite { try loss.backward() }
+        return value
+    }
+
+    private func loss(_ samples: [Sample]) throws -> Tensor {
+        let batch = TokenBatch(samples, padding: configuration.data.packing ? nil : base.tokenizer.padID ?? 0)
+        return try model.loss(batch.tokens, labels: batch.labels, lengths: batch.lengths)
+    }
+
+    private func microBatches(ofStep step: Int) -> [[Int]] {
+        let (epoch, index) = (step / data.plan.stepsPerEpoch, step % data.plan.stepsPerEpoch)
+        if let epochOrder, epochOrder.epoch == epoch { return epochOrder.steps[index] }
+        let steps = data.plan.steps(epoch: epoch)
+        epochOrder = (epoch, steps)
+        return steps[index]
+    }
+
+    func samples(ofStep step: Int) -> [String] {
+        microBatches(ofStep: step).flatMap { $0 }.map { data.training[$0].source }.map { "\($0.file):\($0.line)" }
+    }
+
+    // MARK: - Looking at it
+
+    func validationLoss() throws -> Double? {
+        guard !data.validation.isEmpty else { return nil }
+        return try adapters.withoutDropout {
+            let size = configuration.schedule.batchSize
+            var sum = 0.0
+            for start in stride(from: 0, to: data.validation.count, by: size) {
+                sum += try loss(Array(data.validation[start..<min(start + size, data.validation.count)])).item()
+            }
+            return sum / Double(data.validation.reduce(0) { $0 + $1.trainedCount })
+        }
+    }
+
+    func samples(step: Int, epoch: Double, name: String) throws -> [SampleResult] {
+        let questions = configuration.samples.prompts
+        guard !questions.isEmpty else { return [] }
+        let answer = {
+            try self.model.generate(
+                questions.map(self.prompts.encode), SamplingOptions(maxTokens: self.configuration.samples.maxTokens),
+                stops: self.base.tokenizer.endOfTurnIDs
+            )
+        }
+        let answers = try adapters.withoutDropout {
+            name == "base" ? try adapters.withoutAdapters(answer) : try answer()
+        }
+        return zip(questions, answers).map { question, tokens in
+            let text = base.tokenizer.decode(tokens, skippingSpecialTokens: true)
+            return SampleResult(prompt: question, text: text.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+    }
+
+    func writeAdapter(to folder: String) throws {
+        let url = URL(fileURLWithPath: folder, isDirectory: true)
+        let layers = model.modules(of: Linear.self).map(\.path)
+        try PEFT.write(adapters, base: configuration.model.baseModel, layers: layers, to: url)
+        try base.tokenizer.writeFiles(to: url)
+    }
+}
+
+/// Samples laid end to end, each token with the one that should follow it.
+struct TokenBatch {
+    private(set) var tokens: [Int] = []
+    private(set) var labels: [Int] = []
+    private(set) var lengths: [Int] = []
+
+    /// - Parameter padding: fills every sample up to the longest; nil: no padding.
+    init(_ samples: [Sample], padding: Int?) {
+        let longest = samples.map(\.tokens.count).max() ?? 0
+        for sample in samples {
+            let fill = padding == nil ? 0 : longest - sample.tokens.count
+            tokens += sample.tokens.lazy.map(Int.init)
+            tokens += repeatElement(padding ?? 0, count: fill)
+            labels += zip(sample.tokens, sample.isTrained).dropFirst().map { $1 ? Int($0) : -100 }
+            labels += repeatElement(-100, count: fill + (sample.tokens.isEmpty ? 0 : 1))
+            lengths.append(sample.tokens.count + fill)
+        }
+    }
+}

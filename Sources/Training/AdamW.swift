@@ -1,0 +1,52 @@
+// AdamW over all parameters in one call.
+// Loshchilov and Hutter, arXiv:1711.05101; libtorch's fused operator.
+
+import Torch
+
+/// AdamW with decoupled weight decay. Its state is keyed by the parameters' names.
+public final class AdamW {
+    private let parameters: [(key: String, value: Tensor)]
+    private let beta1, beta2, epsilon, weightDecay: Double
+    private let first, second, steps: [Tensor]
+
+    public init(
+        _ parameters: [(key: String, value: Tensor)], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8,
+        weightDecay: Double = 0
+    ) throws {
+        self.parameters = parameters
+        (beta1, beta2) = betas
+        (self.epsilon, self.weightDecay) = (epsilon, weightDecay)
+        func zeros() throws -> [Tensor] { try parameters.map { try .zeros($0.value.shape, on: $0.value.device) } }
+        (first, second) = (try zeros(), try zeros())
+        steps = try parameters.map { try .zeros([], on: $0.value.device) }
+    }
+
+    /// One step with the gradients that the parameters hold, which are then forgotten.
+    ///
+    /// - Parameter count: optimizer steps done before this one.
+    public func step(learningRate: Double, after count: Int) throws {
+        try withoutGradients {
+            for step in steps { try step.copy(from: .full([], Double(count + 1), on: step.device)) }
+            let settings = AdamWSettings(
+                learningRate: learningRate, beta1: beta1, beta2: beta2, weightDecay: weightDecay, epsilon: epsilon
+            )
+            try fusedAdamW(
+                parameters: parameters.map(\.value), gradients: parameters.map { try $0.value.gradient() },
+                moments: (first, second), steps: steps, settings
+            )
+        }
+        for parameter in parameters { try parameter.value.setGrad(nil) }
+    }
+
+    /// The moments by name, for a checkpoint.
+    public var state: [(key: String, value: Tensor)] {
+        zip(parameters, zip(first, second)).flatMap { parameter, moments in
+            [("\(parameter.key).first", moments.0), ("\(parameter.key).second", moments.1)]
+        }
+    }
+}
+
+extension Tensor {
+    /// The gradient, or zeros where nothing reached this tensor.
+    func gradient() throws -> Tensor { try grad ?? .zeros(shape, on: device) }
+}

@@ -1,0 +1,154 @@
+// The training loop, the same for text and pictures.
+
+import Formats
+import Foundation
+import Runs
+import Torch
+
+/// When a trainer does what besides training; steps are counted from 1, and 0 or nil means never.
+public struct TrainerPlan: Sendable {
+    public var totalSteps: Int
+    public var stepsPerEpoch: Int
+    public var learningRate: Double
+    public var schedule: LearningRateSchedule
+    /// 0: no clipping.
+    public var maxGradientNorm: Double
+    public var saveSteps: Int
+    public var saveTotalLimit: Int
+    public var validationSteps: Int?
+    public var sampleSteps: Int?
+
+    public init(
+        totalSteps: Int, stepsPerEpoch: Int, learningRate: Double, schedule: LearningRateSchedule,
+        maxGradientNorm: Double, saveSteps: Int, saveTotalLimit: Int, validationSteps: Int? = nil,
+        sampleSteps: Int? = nil
+    ) {
+        (self.totalSteps, self.stepsPerEpoch, self.learningRate) = (totalSteps, stepsPerEpoch, learningRate)
+        (self.schedule, self.maxGradientNorm) = (schedule, maxGradientNorm)
+        (self.saveSteps, self.saveTotalLimit) = (saveSteps, saveTotalLimit)
+        (self.validationSteps, self.sampleSteps) = (validationSteps, sampleSteps)
+    }
+}
+
+/// How a run ended.
+public enum TrainingEnd: Sendable, Equatable { case done, interrupted }
+
+/// Drives a task step by step: gradients, clipping, the optimizer, checkpoints, validation, samples.
+public final class Trainer {
+    private let plan: TrainerPlan
+    private let parameters: [(key: String, value: Tensor)]
+    private let optimizer: AdamW
+    private let checkpoints: Checkpoints
+    private let listeners: [any TrainingListener]
+    private let device: Device
+    private var stops = false
+
+    public init(
+        _ plan: TrainerPlan, parameters: [(key: String, value: Tensor)], optimizer: AdamW, checkpoints: Checkpoints,
+        listeners: [any TrainingListener]
+    ) {
+        (self.plan, self.parameters, self.optimizer) = (plan, parameters, optimizer)
+        (self.checkpoints, self.listeners) = (checkpoints, listeners)
+        device = parameters.first?.value.device ?? .cpu
+    }
+
+    /// Loads the newest checkpoint, if there is one, and says after which step it was made; 0: from the start.
+    public func restore() throws -> Int {
+        guard let newest = checkpoints.newest else { return 0 }
+        try TrainingState.read(parameters + optimizer.state, step: newest.step, from: newest.folder)
+        return newest.step
+    }
+
+    /// Trains from after step `first` to the end, or until a listener asks to stop.
+    public func train(_ task: some TrainingTask, from first: Int) throws -> TrainingEnd {
+        try tell(event(.start, step: first))
+        if first == 0 { try showSamples(task, step: 0, name: "base") }
+        var step = first
+        while step < plan.totalSteps, !stops {
+            try advance(task, from: step)
+            step += 1
+            let isLast = step == plan.totalSteps
+            if isLast || isDue(plan.validationSteps, step) { try validate(task, step: step) }
+            if isLast || stops || isDue(plan.saveSteps, step) { try save(task, step: step) }
+            if isLast || isDue(plan.sampleSteps, step) {
+                try showSamples(task, step: step, name: "adapter")
+            }
+        }
+        return step < plan.totalSteps ? .interrupted : .done
+    }
+
+    private func advance(_ task: some TrainingTask, from step: Int) throws {
+        let start = ContinuousClock.now
+        let measure = try task.computeGradients(step: step)
+        let norm = try clip()
+        for (what, value) in [("loss", measure.loss), ("gradient", norm)] where !value.isFinite {
+            throw TrainingError.notFinite(what: what, step: step + 1, samples: task.samples(ofStep: step))
+        }
+        let learningRate = plan.learningRate * plan.schedule.factor(at: step)
+        try optimizer.step(learningRate: learningRate, after: step)
+
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        var event = event(.step, step: step + 1)
+        (event.loss, event.learningRate, event.gradientNorm) = (measure.loss, learningRate, norm)
+        event.tokensPerSecond = measure.tokens.map { Double($0) / seconds }
+        event.imagesPerSecond = measure.images.map { Double($0) / seconds }
+        event.stepSeconds = seconds
+        try tell(event)
+    }
+
+    /// The norm over all gradients, which are scaled down where it is above the limit.
+    private func clip() throws -> Double {
+        try withoutGradients {
+            let gradients = try parameters.map { try $0.value.gradient() }
+            let parts = try norms(gradients).map { try $0.reshape(1) }
+            let norm = try concatenated(parts).norm().item()
+            // As torch.nn.utils.clip_grad_norm_ has it.
+            if plan.maxGradientNorm > 0, norm.isFinite, norm > plan.maxGradientNorm {
+                try scale(gradients, by: plan.maxGradientNorm / (norm + 1e-6))
+            }
+            return norm
+        }
+    }
+
+    private func validate(_ task: some TrainingTask, step: Int) throws {
+        guard let loss = try withoutGradients(task.validationLoss) else { return }
+        var event = event(.validation, step: step)
+        event.loss = loss
+        try tell(event)
+    }
+
+    private func save(_ task: some TrainingTask, step: Int) throws {
+        let checkpoint = try checkpoints.save(step: step) { folder in
+            try task.writeAdapter(to: folder.path)
+            try TrainingState.write(parameters + optimizer.state, step: step, to: folder)
+        }
+        try checkpoints.prune(keeping: plan.saveTotalLimit)
+        var event = event(.checkpoint, step: step)
+        event.path = "checkpoints/\(checkpoint.name)"
+        try tell(event)
+    }
+
+    private func showSamples(_ task: some TrainingTask, step: Int, name: String) throws {
+        let epoch = Double(step) / Double(max(1, plan.stepsPerEpoch))
+        for sample in try withoutGradients({ try task.samples(step: step, epoch: epoch, name: name) }) {
+            var event = event(.sample, step: step)
+            (event.prompt, event.text, event.path, event.name) = (sample.prompt, sample.text, sample.path, name)
+            try tell(event)
+        }
+    }
+
+    private func isDue(_ interval: Int?, _ step: Int) -> Bool {
+        guard let interval, interval > 0 else { return false }
+        return step.isMultiple(of: interval)
+    }
+
+    private func event(_ type: TrainingEvent.Kind, step: Int) -> TrainingEvent {
+        var event = TrainingEvent(type, step: step, epoch: Double(step) / Double(max(1, plan.stepsPerEpoch)))
+        event.memoryMib = Double(Accelerator.memory(of: device).now) / 1_048_576
+        return event
+    }
+
+    private func tell(_ event: TrainingEvent) throws {
+        for listener in listeners where try listener.receive(event) == .stop { stops = true }
+    }
+}

@@ -1,0 +1,60 @@
+// What a checkpoint keeps beside the adapter, so that a run goes on as if it had never stopped.
+//
+// Data order, dropout and initial values are functions of the seed and the step, so the optimizer's moments and the
+// step are all there is to keep.
+
+import Formats
+import Foundation
+import Torch
+
+/// `training_state.safetensors` of a checkpoint: parameters and moments in fp32, bit for bit.
+enum TrainingState {
+    private static let name = "training_state.safetensors"
+
+    static func write(_ tensors: [(key: String, value: Tensor)], step: Int, to folder: URL) throws {
+        let entries = try tensors.map { key, value in
+            SafetensorsWriter.Entry(name: key, shape: value.shape, floats: try value.array())
+        }
+        let url = folder.appendingPathComponent(name)
+        try SafetensorsWriter.write(entries, metadata: ["step": "\(step)"], to: url)
+    }
+
+    /// Fills `tensors` from a checkpoint; every one must be there in its shape.
+    static func read(_ tensors: [(key: String, value: Tensor)], step: Int, from folder: URL) throws {
+        let url = folder.appendingPathComponent(name)
+        let file = try SafetensorsFile(url)
+        guard file.metadata["step"] == "\(step)" else {
+            throw TrainingError.state(
+                path: url.path, problem: "is of step \(file.metadata["step"] ?? "?"), expected \(step)"
+            )
+        }
+        try withoutGradients {
+            for (key, value) in tensors {
+                let stored = try file.tensor(key)
+                guard stored.shape == value.shape else {
+                    throw TrainingError.state(
+                        path: url.path, problem: "'\(key)' is \(stored.shape), expected \(value.shape)"
+                    )
+                }
+                try value.copy(from: Tensor(stored.floats(), stored.shape))
+            }
+        }
+    }
+}
+
+/// Why training could not go on.
+public enum TrainingError: Error, CustomStringConvertible {
+    case state(path: String, problem: String)
+    case notFinite(what: String, step: Int, samples: [String])
+
+    public var description: String {
+        switch self {
+        case .state(let path, let problem):
+            "\(path): \(problem); remove this checkpoint's folder to go on from the one before"
+        case .notFinite(let what, let step, let samples):
+            "step \(step): the \(what) is not a finite number; nothing after step \(step - 1) was saved. Its samples: "
+                + samples.prefix(8).joined(separator: ", ") + (samples.count > 8 ? " …" : "")
+                + ". Try a lower learning_rate, or look at these samples"
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// What a trainer needs of a way to train: text and pictures each have one.
+
+import Torch
+
+/// What one optimizer step saw.
+public struct StepMeasure: Sendable {
+    /// Mean over what is learnt in the whole step, all micro-batches together.
+    public var loss: Double
+    /// Tokens computed, padding not counted.
+    public var tokens: Int?
+    public var images: Int?
+
+    public init(loss: Double, tokens: Int? = nil, images: Int? = nil) {
+        (self.loss, self.tokens, self.images) = (loss, tokens, images)
+    }
+}
+
+/// A way to train: it computes gradients, and knows what a step is made of.
+public protocol TrainingTask: AnyObject {
+    /// Adds the gradients of step `step` (counted from 0) to the parameters.
+    ///
+    /// A function of the step alone: the same step always has the same samples and the same random numbers.
+    func computeGradients(step: Int) throws -> StepMeasure
+    /// The names of the step's samples, for messages.
+    func samples(ofStep step: Int) -> [String]
+    /// The mean loss over what was held back; nil where nothing was.
+    func validationLoss() throws -> Double?
+    /// Answers or pictures to look at: events of type `sample`.
+    func samples(step: Int, epoch: Double, name: String) throws -> [SampleResult]
+    /// Writes the adapter, complete and ready to use, into an empty folder.
+    func writeAdapter(to folder: String) throws
+}
+
+/// One thing made by the model to look at.
+public struct SampleResult: Sendable {
+    public var prompt: String
+    public var text: String?
+    public var path: String?
+
+    public init(prompt: String, text: String? = nil, path: String? = nil) {
+        (self.prompt, self.text, self.path) = (prompt, text, path)
+    }
+}
