@@ -99,10 +99,10 @@ struct ConversationRenderer: Sendable {
                     + "trained part cannot be told; give another chat template or use plain prompt/completion data")
         }
         notes.insert(.promptDiffers)
-        return common
+        return common + headerLength(full.utf8.dropFirst(common), answer)
     }
 
-    /// The length of what a template without generation prompt puts before the answer, unless it is only space.
+    /// The length of what the template puts before the answer here, unless it is only space.
     private func headerLength(_ tail: Substring.UTF8View, _ answer: String) -> Int {
         guard !answer.isEmpty else { return 0 }
         let (bytes, wanted) = (Array(tail), Array(answer.utf8))

@@ -114,6 +114,22 @@ struct SampleTests {
         #expect(second.marked() == "[Q] a [/Q]« b</s>»")
     }
 
+    @Test("leave the header untrained where generation begins differently, and say so")
+    func differingPrompt() throws {
+        let template =
+            "{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ '</s>' }}{% endfor %}"
+            + "{% if add_generation_prompt %}PROMPT{% endif %}"
+        let line = #"{"prompt":"a","completion":"b"}"#
+        let data = try dataset(line, tokenizer: ByteTokenizer(chatTemplateSource: template))
+        #expect(data.marked() == "user: a</s>assistant: «b</s>»")
+        #expect(data.summary.warnings[0].contains("begin differently in training and in generation"))
+        let erratic =
+            "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}{{ add_generation_prompt }}"
+        #expect(
+            failure(line, tokenizer: ByteTokenizer(chatTemplateSource: erratic)).hasPrefix(
+                "data.jsonl:1: chat template: the text before an answer changes once the answer is known"))
+    }
+
     @Test("get an end where the template gives none")
     func endOfTurn() throws {
         let template =
