@@ -146,6 +146,11 @@ struct AtomicTests {
                     throw Stop()
                 }
             }
+            expectMessage(["/checkpoint/absent/file: cannot write: there is no such file or folder"]) {
+                try AtomicFolder.build(at: url, replacing: true) { folder in
+                    try AtomicFile.write(Data(), to: folder.appendingPathComponent("absent/file"))
+                }
+            }
             #expect(try names(url) == ["old"] && names(parent) == ["checkpoint"])
         }
     }

@@ -17,7 +17,7 @@ public enum AtomicFolder {
             throw FormatsError.system(path: url.shownPath, action: "write", code: errno)
         }
         do {
-            try body(temporary)
+            try naming(url, for: temporary) { try body(temporary) }
             try flush(temporary, shownAs: url.shownPath)
             try place(temporary, at: url, replacing: replacing)
         } catch {
@@ -27,6 +27,16 @@ public enum AtomicFolder {
         Temporary.flush(folder: url.deletingLastPathComponent())
         // After an exchange the old folder has the temporary name.
         try? FileManager.default.removeItem(at: temporary)
+    }
+
+    /// Names the folder in errors as it was to be called, not as it is called while it is built.
+    private static func naming(_ url: URL, for temporary: URL, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch FormatsError.system(let path, let action, let code) {
+            let shown = path.replacingOccurrences(of: temporary.shownPath, with: url.shownPath)
+            throw FormatsError.system(path: shown, action: action, code: code)
+        }
     }
 
     private static func exists(_ url: URL) -> Bool {
