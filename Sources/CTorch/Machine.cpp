@@ -7,12 +7,25 @@
 #include <torch/headeronly/version.h>
 
 #include <dlfcn.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 using namespace ctorch;
 
 const char *ctorch_version(void) { return TORCH_VERSION; }
 void ctorch_set_threads(int32_t count) { at::set_num_threads(count); }
 int32_t ctorch_threads(void) { return at::get_num_threads(); }
+
+// Each step allocates what the step before it freed. Given back to the system in between, every page of it is cleared
+// and mapped anew; 32 MiB is the largest threshold that glibc takes.
+void ctorch_keep_memory(void) {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 16 << 20);
+#endif
+}
 
 CTorchStatus ctorch_load_cuda(const char *library) {
   return guarded([&] {

@@ -9,6 +9,8 @@ public enum Engine {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let front = own.path.hasPrefix("/proc/") ? URL(fileURLWithPath: CommandLine.arguments[0]) : own
         let path = front.deletingLastPathComponent().appendingPathComponent("lora-engine").path
+        // OpenMP's threads wait by spinning for so long that any other program on the machine slows training manyfold.
+        setenv("GOMP_SPINCOUNT", "10000", 0)
         var arguments: [UnsafeMutablePointer<CChar>?] = ([path] + CommandLine.arguments.dropFirst()).map { strdup($0) }
         arguments.append(nil)
         execv(path, arguments)

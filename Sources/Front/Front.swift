@@ -65,11 +65,7 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         let layout = RunLayout(URL(fileURLWithPath: folder, isDirectory: true))
-        let report = Report(
-            config: try layout.readConfiguration().entries, facts: try layout.readFacts(),
-            events: try layout.readEvents(), runPath: folder
-        )
-        let files = try report.write(to: layout.folder)
+        let files = try Report(layout, path: folder).write(to: layout.folder)
         for warning in files.warnings { FileHandle.standardError.write(Data("\(warning)\n".utf8)) }
         print(files.readme.relativePath)
     }

@@ -28,11 +28,13 @@ struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &q, const at::Tensor &k, const at::Tensor &v,
                             at::IntArrayRef lengths) {
     auto y = at::empty_like(q, at::MemoryFormat::Contiguous);
-    variable_list saved = {q, k, v, y};
+    // v is often a view of a wider product, which would be kept whole with it.
+    auto values = v.contiguous();
+    variable_list saved = {q, k, values, y};
     int64_t start = 0;
     for (auto length : lengths) {
       auto [out, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(
-          part(q, start, length), part(k, start, length), part(v, start, length), 0.0, true);
+          part(q, start, length), part(k, start, length), part(values, start, length), 0.0, true);
       part(y, start, length).copy_(out);
       saved.push_back(logsumexp);
       start += length;

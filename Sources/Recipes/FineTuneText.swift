@@ -46,6 +46,7 @@ public struct FineTuneText {
     private func train(
         _ base: TextBase, _ files: [FileFact], _ data: TextData, in session: RunSession
     ) throws -> TrainingEnd {
+        Accelerator.keepMemory()
         let placement = try Self.placement(configuration)
         let model = try Llama.load(base.url, on: placement)
         model.checkpointsGradients = configuration.run.gradientCheckpointing

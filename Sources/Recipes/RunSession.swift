@@ -68,9 +68,7 @@ final class RunSession {
         var finish = TrainingEvent(.finish, step: last?.step ?? 0, epoch: last?.epoch ?? 0)
         finish.message = state
         for listener in listeners { _ = try listener.receive(finish) }
-        let events = try directory.layout.readEvents()
-        let report = Report(config: configuration.entries, facts: directory.facts, events: events)
-        _ = try report.write(to: directory.layout.folder)
+        _ = try Report(directory.layout).write(to: directory.layout.folder)
     }
 }
 

@@ -36,7 +36,7 @@ public struct TextBase {
         }
     }
 
-    /// What a report says of the model.
+    /// What a report says of the model. GGUF's own `general.name` is often that of a conversion, so the file's is taken.
     public func facts(_ model: Llama, files: [FileFact]) throws -> BaseFacts {
         let slots = model.slots()
         var name = url.lastPathComponent

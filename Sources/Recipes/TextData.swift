@@ -38,7 +38,7 @@ public struct TextData {
             sampleLengths: training.map(\.tokens.count), batchSize: configuration.schedule.batchSize,
             accumulation: configuration.schedule.gradientAccumulationSteps, seed: seed
         )
-        (summary, table) = (all.summary, all.sampleTable())
+        (summary, table) = (all.summary, all.sampleTable(limit: 24))
         self.files = try files.map { try FileFact($0.url, shownAs: $0.path) }
     }
 

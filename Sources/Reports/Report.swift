@@ -126,14 +126,11 @@ public struct ReportFiles: Sendable, Equatable {
 /// What can go wrong with reports and logs.
 public enum ReportError: Error, CustomStringConvertible {
     case cannotWrite(file: String, reason: String)
-    case badEvent(file: String, line: Int)
 
     public var description: String {
         switch self {
         case .cannotWrite(let file, let reason):
             "\(file): cannot be written: \(reason); check its rights and the free space (df -h), then repeat the command"
-        case .badEvent(let file, let line):
-            "\(file):\(line): expected an event, a JSON object with type, step, epoch and time; remove the line"
         }
     }
 }

@@ -25,13 +25,20 @@ public enum ModelCatalogue {
     /// Where fetched models are kept: `models/` of the working directory.
     static let folder = URL(fileURLWithPath: "models", isDirectory: true)
 
+    /// Where a model lies: the path itself, or the place of a model of the catalogue, fetched or not.
+    public static func path(_ name: String) -> String {
+        guard !FileManager.default.fileExists(atPath: name), let entry = entries.first(where: { $0.name == name })
+        else {
+            return name
+        }
+        return folder.appendingPathComponent(entry.file).relativePath
+    }
+
     /// The model that a configuration names: a path that exists, or a model of the catalogue, fetched where it is not
     /// there yet.
     public static func locate(_ name: String) throws -> URL {
-        guard !FileManager.default.fileExists(atPath: name), let entry = entries.first(where: { $0.name == name }) else {
-            return URL(fileURLWithPath: name)
-        }
-        let file = folder.appendingPathComponent(entry.file)
+        let file = URL(fileURLWithPath: path(name))
+        guard path(name) != name, let entry = entries.first(where: { $0.name == name }) else { return file }
         if !FileManager.default.fileExists(atPath: file.path) { try fetch(entry, to: file) }
         return file
     }

@@ -14,6 +14,9 @@ public enum Accelerator {
         set { ctorch_set_threads(Int32(newValue)) }
     }
 
+    /// Lets the process keep memory that a training step frees for the next step. Call once, before training.
+    public static func keepMemory() { ctorch_keep_memory() }
+
     /// Finds and loads the device that a configuration names: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
     ///
     /// `auto` takes CUDA or MPS where one is there and the CPU otherwise. Throws `TorchError.device` with the

@@ -76,6 +76,8 @@ void ctorch_set_last_error(const char *message);
 const char *ctorch_version(void);
 void ctorch_set_threads(int32_t count);
 int32_t ctorch_threads(void);
+// Lets the process keep memory that a training step frees for the next step.
+void ctorch_keep_memory(void);
 // Loads libtorch's CUDA half. Call before anything asks whether CUDA is there.
 CTorchStatus ctorch_load_cuda(const char *library);
 int32_t ctorch_device_count(int32_t type);
