@@ -1,0 +1,118 @@
+// The base model and the adapter of a plan: shapes from headers, nothing loaded.
+
+import Formats
+import Foundation
+import LoRA
+import Models
+import NN
+import Runs
+import Torch
+
+/// A base model as its headers describe it.
+struct PlannedBase {
+    let found: TextBase
+    let config: LlamaConfig
+    /// Every linear layer by its path; the head is among them where it is not the embedding table.
+    let layers: [(path: String, inputs: Int, outputs: Int)]
+    /// All weights.
+    let parameters: Int
+    /// Bytes of all tensors as they are stored.
+    let bytes: Int
+    /// Element types of the matrices, most bytes first.
+    let types: [ElementType]
+    let name: String
+
+    init(_ url: URL) throws {
+        found = try TextBase(url)
+        let tensors: [StoredTensor]
+        switch try ModelLocation.identify(url) {
+        case .gguf(let file):
+            let gguf = try GGUFFile(file)
+            config = try LlamaConfig(gguf: gguf)
+            tensors = Array(gguf.tensors.values)
+            name = gguf.metadata["general.name"]?.string ?? url.lastPathComponent
+        case .huggingFace(let folder):
+            config = try LlamaConfig(folder: folder)
+            tensors = Array(try SafetensorsFolder(folder).tensors.values)
+            name = url.lastPathComponent
+        case .safetensors(let file):
+            throw ModelError.config(
+                file: file.path, problem: "a single safetensors file says nothing of its model; name its folder")
+        }
+        // A model knows its shapes before it is filled, and takes no memory until then.
+        let skeleton = Llama(config, on: Placement(.cpu, .float32))
+        layers = skeleton.modules(of: Linear.self).map { ($0.path, $0.module.weight.inputs, $0.module.weight.outputs) }
+        parameters = skeleton.slots().reduce(0) { $0 + $1.slot.shape.reduce(1, *) }
+        bytes = tensors.reduce(0) { $0 + $1.byteCount }
+        let sizes = tensors.filter { $0.shape.count > 1 }.reduce(into: [ElementType: Int]()) { sizes, tensor in
+            sizes[tensor.type, default: 0] += tensor.byteCount
+        }
+        types = sizes.sorted { ($1.value, $0.key.name) < ($0.value, $1.key.name) }.map(\.key)
+    }
+
+    /// Weights of the decoder's linear layers, the head left out.
+    var linearElements: Int { layers.reduce(0) { $0 + ($1.path == "lm_head" ? 0 : $1.inputs * $1.outputs) } }
+    /// Weights of the head, which may be the embedding table.
+    var headElements: Int { config.vocabularySize * config.hiddenSize }
+    /// `Q4_1 + Q8_0`.
+    var storage: String { types.map(\.name).joined(separator: " + ") }
+}
+
+/// The adapter that a configuration asks for, on the layers of a base.
+struct PlannedAdapter {
+    let config: LoRAConfig
+    let layers: [(path: String, inputs: Int, outputs: Int)]
+
+    /// Throws as training does where a pattern means no layer.
+    init(_ config: LoRAConfig, _ base: PlannedBase) throws {
+        let patterns = config.targets.map(TargetPattern.init)
+        let names = Set(base.layers.map { Self.leaf($0.path) }).sorted()
+        if let idle = patterns.first(where: { pattern in !base.layers.contains { pattern.matches($0.path) } }) {
+            throw LoRAError.noMatch(pattern: idle.text, names: names)
+        }
+        self.config = config
+        layers = base.layers.filter { layer in patterns.contains { $0.matches(layer.path) } }
+    }
+
+    /// One line of the match table.
+    struct Match: Encodable {
+        let module: String
+        let layers: Int
+        let parameters: Int
+    }
+
+    /// How many layers of each name are adapted, in the order of the model.
+    var matches: [Match] {
+        var order: [String] = []
+        var found: [String: (layers: Int, parameters: Int)] = [:]
+        for layer in layers {
+            let name = Self.leaf(layer.path)
+            if found[name] == nil { order.append(name) }
+            let before = found[name] ?? (0, 0)
+            found[name] = (before.layers + 1, before.parameters + config.rank * (layer.inputs + layer.outputs))
+        }
+        return order.compactMap { name in
+            found[name].map { Match(module: name, layers: $0.layers, parameters: $0.parameters) }
+        }
+    }
+
+    /// Numbers that are trained.
+    var parameters: Int { layers.reduce(0) { $0 + config.rank * ($1.inputs + $1.outputs) } }
+
+    /// The first decoder layer with an adapter: what lies before it needs no way back.
+    var firstLayer: Int { layers.compactMap { Self.index($0.path) }.min() ?? 0 }
+
+    /// Adapted linear layers of one decoder layer, by name.
+    func names(inLayer index: Int) -> Set<String> {
+        Set(layers.filter { Self.index($0.path) == index }.map { Self.leaf($0.path) })
+    }
+
+    private static func leaf(_ path: String) -> String { String(path.split(separator: ".").last ?? "") }
+
+    /// `model.layers.3.mlp.up_proj` → 3
+    private static func index(_ path: String) -> Int? {
+        let parts = path.split(separator: ".")
+        guard let place = parts.firstIndex(of: "layers"), place + 1 < parts.count else { return nil }
+        return Int(parts[place + 1])
+    }
+}
