@@ -78,8 +78,10 @@ at::Tensor composed(const at::Tensor &q, const at::Tensor &k, const at::Tensor &
 
 at::Tensor attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, at::IntArrayRef lengths) {
   TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && k.sizes() == v.sizes() && q.size(2) == k.size(2) &&
-              q.size(0) == k.size(0) && q.size(1) % k.size(1) == 0, "attention: q ", q.sizes(), ", k ", k.sizes(),
-              ", v ", v.sizes());
+              q.size(2) > 0 && q.size(0) == k.size(0) && k.size(1) > 0 && q.size(1) % k.size(1) == 0,
+              "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
+  for (auto length : lengths)
+    TORCH_CHECK(length >= 0 && length <= q.size(0), "attention: lengths ", lengths, " of ", q.size(0), " tokens");
   auto total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
   TORCH_CHECK(total == q.size(0), "attention: lengths add up to ", total, ", not to ", q.size(0));
   if (!q.is_cpu()) return composed(q, k, v, lengths);

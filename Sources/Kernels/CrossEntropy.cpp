@@ -174,8 +174,10 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
 
 at::Tensor cross_entropy(const at::Tensor &x, const at::Tensor &labels, const at::Tensor &head, int64_t type,
                          int64_t outputs) {
-  TORCH_CHECK(x.dim() == 2 && labels.dim() == 1 && labels.size(0) == x.size(0), "cross_entropy: x ", x.sizes(),
-              " with labels ", labels.sizes());
+  TORCH_CHECK(x.dim() == 2 && labels.dim() == 1 && labels.size(0) == x.size(0) && labels.scalar_type() == at::kLong,
+              "cross_entropy: x ", x.sizes(), " with labels ", labels.sizes(), " of ", labels.scalar_type());
+  TORCH_CHECK(outputs > 0, "cross_entropy: a vocabulary of ", outputs);
+  lora::check({head, type, outputs, 0}, x.size(1));
   TORCH_CHECK(labels.numel() == 0 || labels.max().item<int64_t>() < outputs, "cross_entropy: a label is outside the ",
               outputs, " entries of the vocabulary");
   return CrossEntropy::apply(x, labels, head, type, outputs, at::GradMode::is_enabled() && x.requires_grad());

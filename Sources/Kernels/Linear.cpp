@@ -225,24 +225,34 @@ at::Tensor linear(const at::Tensor &x, at::TensorList weights, at::IntArrayRef l
                   const std::optional<at::Tensor> &bias, at::TensorList adapters, at::IntArrayRef adapted,
                   at::ArrayRef<double> scales, double dropout, int64_t seed,
                   const std::optional<at::Tensor> &residual) {
-  TORCH_CHECK(layout.size() == 3 * weights.size() && adapters.size() == 2 * adapted.size() &&
-              scales.size() == adapted.size(), "linear: lists of different lengths");
+  TORCH_CHECK(!weights.empty() && layout.size() == 3 * weights.size() && adapters.size() == 2 * adapted.size() &&
+              scales.size() == adapted.size(), "linear: no weights, or lists of different lengths");
+  TORCH_CHECK(dropout >= 0 && dropout < 1, "linear: a dropout of ", dropout, "; expected 0 or more and below 1");
   auto plan = c10::make_intrusive<Plan>();
   plan->dropout = dropout;
   plan->seed = seed;
   plan->offsets = {0};
   for (size_t i = 0; i < weights.size(); i++) {
     plan->weights.push_back({weights[i], layout[3 * i], layout[3 * i + 1], layout[3 * i + 2]});
+    lora::check(plan->weights.back(), x.size(-1));
     plan->offsets.push_back(plan->offsets.back() + layout[3 * i + 1]);
   }
   int64_t offset = 0;
   for (size_t i = 0; i < adapted.size(); i++) {
-    auto rank = adapters[2 * i].size(0);
-    TORCH_CHECK(adapters[2 * i].size(1) == x.size(-1) && adapters[2 * i + 1].size(1) == rank, "linear: an adapter of ",
-                adapters[2 * i].sizes(), " and ", adapters[2 * i + 1].sizes(), " for x ", x.sizes());
+    TORCH_CHECK(adapted[i] >= 0 && adapted[i] < static_cast<int64_t>(weights.size()), "linear: an adapter of weight ",
+                adapted[i], " among ", weights.size());
+    auto &a = adapters[2 * i], &b = adapters[2 * i + 1];
+    auto rank = a.size(0), outputs = plan->weights[adapted[i]].outputs;
+    TORCH_CHECK(a.sizes() == at::IntArrayRef({rank, x.size(-1)}) && b.sizes() == at::IntArrayRef({outputs, rank}),
+                "linear: an adapter of ", a.sizes(), " and ", b.sizes(), " for x ", x.sizes(), " and ", outputs,
+                " outputs");
     plan->adapted.push_back({adapted[i], rank, offset, scales[i]});
     offset += rank;
   }
+  auto sizes = x.sizes().vec();
+  sizes.back() = plan->outputs();
+  TORCH_CHECK(!residual || residual->sizes() == sizes, "linear: a residual of ", residual ? residual->sizes() : sizes,
+              " for y ", at::IntArrayRef(sizes));
   return Linear::apply(x, adapters, residual, bias, plan);
 }
 

@@ -89,7 +89,7 @@ at::Tensor composed(const at::Tensor &x, const at::Tensor &weight, double eps) {
 at::Tensor rms_norm(const at::Tensor &x, const at::Tensor &weight, double eps) {
   TORCH_CHECK(x.dim() > 0 && weight.dim() == 1 && weight.size(0) == x.size(-1), "rms_norm: x ", x.sizes(),
               " with weight ", weight.sizes());
-  if (!is_plain(x)) return composed(x, weight, eps);
+  if (!is_plain(x) || x.numel() == 0) return composed(x, weight, eps);
   return RMSNorm::apply(x, weight.to(at::kFloat).contiguous(), eps);
 }
 

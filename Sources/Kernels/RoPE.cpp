@@ -70,12 +70,25 @@ at::Tensor composed(const at::Tensor &x, const at::Tensor &cosines, const at::Te
   return at::cat({a * c - b * s, b * c + a * s}, 2);
 }
 
+void check_places(const at::Tensor &positions, int64_t count) {
+  auto places = lora::integers(positions);
+  for (int64_t i = 0; i < positions.numel(); i++)
+    TORCH_CHECK(places[i] >= 0 && places[i] < count, "rope: position ", places[i], " is outside tables of ", count);
+}
+
 at::Tensor rope(const at::Tensor &x, const at::Tensor &cosines, const at::Tensor &sines,
                 const at::Tensor &positions) {
-  TORCH_CHECK(x.dim() == 3 && x.size(2) % 2 == 0 && cosines.size(-1) == x.size(2) / 2 && positions.dim() == 1 &&
-              positions.size(0) == x.size(0), "rope: x ", x.sizes(), ", tables ", cosines.sizes(), ", positions ",
+  TORCH_CHECK(x.dim() == 3 && x.size(2) % 2 == 0 && cosines.dim() == 2 && cosines.size(1) == x.size(2) / 2 &&
+              sines.sizes() == cosines.sizes() && positions.dim() == 1 && positions.size(0) == x.size(0),
+              "rope: x ", x.sizes(), ", tables ", cosines.sizes(), " and ", sines.sizes(), ", positions ",
               positions.sizes());
-  if (x.is_cpu() && x.scalar_type() == at::kFloat) return RoPE::apply(x, cosines, sines, positions.contiguous());
+  TORCH_CHECK(positions.scalar_type() == at::kLong && cosines.scalar_type() == at::kFloat &&
+              sines.scalar_type() == at::kFloat, "rope: positions of ", positions.scalar_type(), ", tables of ",
+              cosines.scalar_type(), " and ", sines.scalar_type(), "; expected Long and Float");
+  if (x.is_cpu() && x.scalar_type() == at::kFloat) {
+    check_places(positions.contiguous(), cosines.size(0));
+    return RoPE::apply(x, cosines.contiguous(), sines.contiguous(), positions.contiguous());
+  }
   return composed(x, cosines, sines, positions);
 }
 

@@ -74,7 +74,7 @@ struct SwiGLU : torch::autograd::Function<SwiGLU> {
 
 at::Tensor swiglu(const at::Tensor &x) {
   TORCH_CHECK(x.dim() > 0 && x.size(-1) % 2 == 0, "swiglu: the last dimension of ", x.sizes(), " is not even");
-  if (x.is_cpu() && x.scalar_type() == at::kFloat) return SwiGLU::apply(x);
+  if (x.is_cpu() && x.scalar_type() == at::kFloat && x.numel() > 0) return SwiGLU::apply(x);
   auto count = x.size(-1) / 2;
   return at::silu(x.narrow(-1, 0, count)) * x.narrow(-1, count, count);
 }

@@ -7,7 +7,7 @@
 
 namespace lora {
 
-// e^x to within two units in the last place; 0 below -87, finite above 88. Cephes' polynomial.
+// e^x to within two units in the last place; 1.6e-38 below -87, finite above 88. Cephes' polynomial.
 LORA_INLINE float exponential(float x) {
   x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
   float shifted = x * 1.44269504088896341f + 12582912.0f;  // the rounded exponent, in the lowest bits
@@ -22,7 +22,7 @@ LORA_INLINE float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  int32_t scale = (bits - 0x4B400000 + 127) << 23;
+  uint32_t scale = (static_cast<uint32_t>(bits) - 0x4B400000u + 127u) << 23;
   float power;
   std::memcpy(&power, &scale, sizeof power);
   return p * power;

@@ -13,17 +13,33 @@ namespace lora {
 namespace {
 
 int64_t row_bytes(const Weight &weight, int64_t inputs) {
-  auto elements = blocks_elements(static_cast<int32_t>(weight.type));
-  TORCH_CHECK(elements > 0, "element type ", weight.type, " cannot be expanded");
-  TORCH_CHECK(inputs % elements == 0, inputs, " columns are no whole number of blocks of ", elements);
-  auto bytes = inputs / elements * blocks_bytes(static_cast<int32_t>(weight.type));
-  TORCH_CHECK(weight.data.numel() == weight.outputs * bytes, "expected ", weight.outputs * bytes, " bytes for ",
-              weight.outputs, " rows, got ", weight.data.numel());
-  TORCH_CHECK(weight.data.is_cpu() && weight.data.is_contiguous(), "packed weights stay in the CPU's memory");
-  return bytes;
+  auto type = static_cast<int32_t>(weight.type);
+  return inputs / blocks_elements(type) * blocks_bytes(type);
 }
 
 }  // namespace
+
+void check(const Weight &weight, int64_t inputs) {
+  auto rows = weight.outputs, head = weight.head;
+  TORCH_CHECK(rows >= 0 && inputs > 0, "a weight of ", rows, " rows and ", inputs, " columns");
+  if (!weight.is_packed()) {
+    TORCH_CHECK(weight.data.sizes() == at::IntArrayRef({rows, inputs}) && head == 0, "expected a dense weight of [",
+                rows, ", ", inputs, "], rows in order, got ", weight.data.sizes(), " with heads of ", head);
+    return;
+  }
+  auto elements = weight.type < 256 ? blocks_elements(static_cast<int32_t>(weight.type)) : 0;
+  TORCH_CHECK(elements > 0, "element type ", weight.type, " cannot be expanded");
+  TORCH_CHECK(inputs % elements == 0, inputs, " columns are no whole number of blocks of ", elements);
+  TORCH_CHECK(weight.data.is_cpu() && weight.data.is_contiguous() && weight.data.element_size() == 1,
+              "packed weights are bytes in the CPU's memory");
+  int64_t bytes = 0;
+  auto overflows = __builtin_mul_overflow(row_bytes(weight, elements), inputs / elements, &bytes) ||
+                   __builtin_mul_overflow(bytes, rows, &bytes);
+  TORCH_CHECK(!overflows && weight.data.numel() == bytes, "expected ", overflows ? -1 : bytes, " bytes for ", rows,
+              " rows, got ", weight.data.numel());
+  TORCH_CHECK(head >= 0 && head % 2 == 0 && (head == 0 || rows % head == 0), rows,
+              " rows are no whole number of interleaved heads of ", head);
+}
 
 void expand_part(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out) {
   auto bytes = row_bytes(weight, inputs);
@@ -55,6 +71,7 @@ at::Tensor scratch(int64_t rows, int64_t columns) {
 }
 
 at::Tensor dense(const Weight &weight, int64_t inputs, at::ScalarType dtype) {
+  check(weight, inputs);
   if (!weight.is_packed()) return weight.data.to(dtype);
   auto out = at::empty({weight.outputs, inputs}, at::TensorOptions().dtype(at::kFloat));
   expand_rows(weight, inputs, 0, weight.outputs, out.mutable_data_ptr<float>());
@@ -70,6 +87,7 @@ at::Tensor expand(const at::Tensor &data, int64_t type, int64_t outputs, int64_t
 // The rows that `ids` name, as fp32: (…, inputs).
 at::Tensor embedding(const at::Tensor &ids, const at::Tensor &data, int64_t type, int64_t outputs, int64_t inputs) {
   Weight weight{data, type, outputs, 0};
+  check(weight, inputs);
   if (!weight.is_packed()) return at::embedding(data, ids);
   auto bytes = row_bytes(weight, inputs);
   auto sizes = ids.sizes().vec();

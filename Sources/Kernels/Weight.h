@@ -22,6 +22,9 @@ inline int64_t stored_row(int64_t row, int64_t head) {
   return row - within + 2 * (within % half) + within / half;
 }
 
+// Throws unless the stored elements, their order and `inputs` columns agree; what follows relies on it.
+void check(const Weight &weight, int64_t inputs);
+
 // Expands rows `begin` ..< `end` of a packed weight with `inputs` columns to fp32, on all threads.
 void expand_rows(const Weight &weight, int64_t inputs, int64_t begin, int64_t end, float *out);
 

@@ -30,6 +30,18 @@ public struct FineTuneText {
 
     /// Trains, or goes on where an earlier process stopped. Whatever happens, the report is written.
     public func run() throws -> TrainingEnd {
+        // What it computes in is part of what a run is, so it is settled before the run's identity.
+        let placement = try Self.placement(configuration)
+        var configuration = configuration
+        let asked = configuration.run.mixedPrecision
+        configuration.run.mixedPrecision = MixedPrecision(placement.dtype)
+        if let asked, asked != configuration.run.mixedPrecision {
+            say("warning   mixed_precision \(asked.rawValue): computing in \(placement.dtype), which is faster on a CPU")
+        }
+        return try FineTuneText(configuration, command: command, program: program, say: say).run(on: placement)
+    }
+
+    private func run(on placement: Placement) throws -> TrainingEnd {
         let base = try TextBase(ModelCatalogue.locate(configuration.model.baseModel))
         let data = try TextData(configuration, tokenizer: base.tokenizer)
         let files = try base.files()
@@ -40,14 +52,13 @@ public struct FineTuneText {
             return .done
         }
         let session = try RunSession(directory, configuration: configuration)
-        return try session.record { try train(base, files, data, in: session) }
+        return try session.record { try train(base, files, data, on: placement, in: session) }
     }
 
     private func train(
-        _ base: TextBase, _ files: [FileFact], _ data: TextData, in session: RunSession
+        _ base: TextBase, _ files: [FileFact], _ data: TextData, on placement: Placement, in session: RunSession
     ) throws -> TrainingEnd {
         Accelerator.keepMemory()
-        let placement = try Self.placement(configuration)
         let model = try Llama.load(base.url, on: placement)
         model.checkpointsGradients = configuration.run.gradientCheckpointing
         try check(data, against: model.config)
@@ -76,7 +87,7 @@ public struct FineTuneText {
         try session.directory.rewind(toStep: first)
         if first > 0 { say("going on after step \(first)") }
         let end = try trainer.train(task, from: first)
-        try session.publish(adapterOf: task)
+        if session.directory.checkpoints.newest != nil { try session.publish(adapterOf: task) }
         return end
     }
 
@@ -153,6 +164,16 @@ extension AdamW {
             parameters, betas: (options.beta1, options.beta2), epsilon: options.epsilon,
             weightDecay: options.weightDecay
         )
+    }
+}
+
+extension MixedPrecision {
+    init(_ dtype: DType) {
+        switch dtype {
+        case .float16: self = .float16
+        case .bfloat16: self = .bfloat16
+        default: self = .none
+        }
     }
 }
 

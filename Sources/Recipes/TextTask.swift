@@ -82,21 +82,30 @@ final class TextTask: TrainingTask {
         }
     }
 
-    func samples(step: Int, epoch: Double, name: String) throws -> [SampleResult] {
+    func makeSamples(withAdapter: Bool) throws -> [SampleResult] {
         let questions = configuration.samples.prompts
         guard !questions.isEmpty else { return [] }
-        let answer = {
-            try self.model.generate(
-                questions.map(self.prompts.encode), SamplingOptions(maxTokens: self.configuration.samples.maxTokens),
-                stops: self.base.tokenizer.endOfTurnIDs
-            )
+        return try adapters.withoutDropout {
+            let answers = withAdapter ? try answer(questions) : try adapters.withoutAdapters { try answer(questions) }
+            return zip(questions, answers).map { SampleResult(prompt: $0, text: $1) }
         }
-        let answers = try adapters.withoutDropout {
-            name == "base" ? try adapters.withoutAdapters(answer) : try answer()
-        }
-        return zip(questions, answers).map { question, tokens in
-            let text = base.tokenizer.decode(tokens, skippingSpecialTokens: true)
-            return SampleResult(prompt: question, text: text.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+
+    /// Nothing, as soon as someone asks to stop: a run must not be kept waiting by its samples.
+    private func answer(_ questions: [String]) throws -> [String] {
+        struct Stopped: Error {}
+        let options = SamplingOptions(maxTokens: configuration.samples.maxTokens)
+        do {
+            return try model.generate(questions.map(prompts.encode), options, stops: base.tokenizer.endOfTurnIDs) {
+                _, _ in
+                if Interrupt.isAsked { throw Stopped() }
+            }
+            .map { tokens in
+                let text = base.tokenizer.decode(tokens, skippingSpecialTokens: true)
+                return text.trimmingCharacters(in: .whitespacesAndNewlines)
+            }
+        } catch is Stopped {
+            return []
         }
     }
 

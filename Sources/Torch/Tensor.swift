@@ -45,13 +45,26 @@ extension Tensor {
     /// Copies `values` into a tensor of `shape` on the CPU.
     public convenience init<Element: TensorElement>(_ values: [Element], _ shape: [Int]? = nil) throws {
         let shape = shape ?? [values.count]
-        guard shape.reduce(1, *) == values.count else {
+        guard Self.count(of: shape) == values.count else {
             throw TorchError.failed("\(values.count) values do not fill a tensor of shape \(shape)")
         }
         let memory = UnsafeMutablePointer<Element>.allocate(capacity: max(1, values.count))
         memory.initialize(from: values, count: values.count)
         nonisolated(unsafe) let owned = memory  // handed over: nothing else frees it
         try self.init(borrowing: memory, shape, Element.dtype) { owned.deallocate() }
+    }
+
+    /// The elements of a shape; nil where a dimension is negative or the product overflows.
+    private static func count(of shape: [Int]) -> Int? {
+        guard shape.allSatisfy({ $0 >= 0 }) else { return nil }
+        if shape.contains(0) { return 0 }
+        var count = 1
+        for size in shape {
+            let (product, overflows) = count.multipliedReportingOverflow(by: size)
+            if overflows { return nil }
+            count = product
+        }
+        return count
     }
 
     /// Wraps memory that stays valid until `release` is called, without copying it.

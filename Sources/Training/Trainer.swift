@@ -62,7 +62,7 @@ public final class Trainer {
     /// Trains from after step `first` to the end, or until a listener asks to stop.
     public func train(_ task: some TrainingTask, from first: Int) throws -> TrainingEnd {
         try tell(event(.start, step: first))
-        if first == 0 { try showSamples(task, step: 0, name: "base") }
+        if first == 0 { try showSamples(task, step: 0) }
         var step = first
         while step < plan.totalSteps, !stops {
             try advance(task, from: step)
@@ -70,9 +70,7 @@ public final class Trainer {
             let isLast = step == plan.totalSteps
             if isLast || isDue(plan.validationSteps, step) { try validate(task, step: step) }
             if isLast || stops || isDue(plan.saveSteps, step) { try save(task, step: step) }
-            if isLast || isDue(plan.sampleSteps, step) {
-                try showSamples(task, step: step, name: "adapter")
-            }
+            if isLast || isDue(plan.sampleSteps, step) { try showSamples(task, step: step) }
         }
         return step < plan.totalSteps ? .interrupted : .done
     }
@@ -128,11 +126,12 @@ public final class Trainer {
         try tell(event)
     }
 
-    private func showSamples(_ task: some TrainingTask, step: Int, name: String) throws {
-        let epoch = Double(step) / Double(max(1, plan.stepsPerEpoch))
-        for sample in try withoutGradients({ try task.samples(step: step, epoch: epoch, name: name) }) {
+    /// Before the first step, the base model's; later, the adapter's.
+    private func showSamples(_ task: some TrainingTask, step: Int) throws {
+        for sample in try withoutGradients({ try task.makeSamples(withAdapter: step > 0) }) {
             var event = event(.sample, step: step)
-            (event.prompt, event.text, event.path, event.name) = (sample.prompt, sample.text, sample.path, name)
+            (event.prompt, event.text, event.path) = (sample.prompt, sample.text, sample.path)
+            event.name = step > 0 ? "adapter" : "base"
             try tell(event)
         }
     }
