@@ -29,7 +29,10 @@ extension Diagnosis {
         guard let data = found else { return }
         check(data, base)
         if let adapter { checkMemory(configuration, base, adapter, data, placement) }
-        checkOutput(configuration, base, data)
+        // As training settles it before the run gets its identity.
+        var settled = configuration
+        settled.run.mixedPrecision = MixedPrecision(placement.dtype)
+        checkOutput(settled, base, data)
     }
 
     private mutating func read(_ file: String) -> Configuration? {

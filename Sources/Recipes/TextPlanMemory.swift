@@ -44,10 +44,11 @@ struct PlannedMemory {
 
     init(_ base: PlannedBase, _ adapter: PlannedAdapter, _ demand: MemoryDemand, _ room: MemoryRoom) {
         let onCPU = room.placement.device == .cpu
-        let shapes = LayerShapes(base, adapter, elementBytes: onCPU ? 4 : 2)
+        let width = room.placement.dtype == .float32 ? 4 : 2
+        let shapes = LayerShapes(base, adapter, elementBytes: width)
         self.room = room
         program = room.program
-        self.base = onCPU ? base.bytes : 2 * base.parameters
+        self.base = onCPU ? base.bytes : width * base.parameters
         // Parameters, gradients, two moments: fp32 everywhere.
         self.adapter = 16 * adapter.parameters
         activations = shapes.kept(demand)
