@@ -3,6 +3,8 @@
 
 #include <ATen/ops/from_blob.h>
 
+#include <memory>
+
 using namespace ctorch;
 
 namespace {
@@ -38,7 +40,8 @@ CTorchStatus ctorch_data(CTorchTensor tensor, void **out) {
 CTorchStatus ctorch_from_blob(void *data, const int64_t *shape, int64_t rank, int32_t dtype,
                               void (*release)(void *context), void *context, CTorchTensor *out) {
   return guarded([&] {
+    std::shared_ptr<void> owner(context, release);  // whether from_blob throws before or after it takes the deleter
     auto options = at::TensorOptions().dtype(static_cast<c10::ScalarType>(dtype));
-    *out = give(at::from_blob(data, at::IntArrayRef(shape, rank), [=](void *) { release(context); }, options));
+    *out = give(at::from_blob(data, at::IntArrayRef(shape, rank), [owner](void *) {}, options));
   });
 }

@@ -9,6 +9,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -24,9 +25,12 @@ at::Tensor part(const at::Tensor &x, int64_t start, int64_t length) {
   return x.narrow(0, start, length).transpose(0, 1).unsqueeze(0);
 }
 
+// libtorch's flash attention takes the elements of a head to lie side by side, without looking.
+at::Tensor straight(const at::Tensor &x) { return x.stride(2) == 1 ? x : x.contiguous(); }
+
 struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &q, const at::Tensor &k, const at::Tensor &v,
-                            at::IntArrayRef lengths) {
+                            const std::vector<int64_t> &lengths) {
     auto y = at::empty_like(q, at::MemoryFormat::Contiguous);
     // v is often a view of a wider product, which would be kept whole with it.
     auto values = v.contiguous();
@@ -40,20 +44,21 @@ struct Attention : torch::autograd::Function<Attention> {
       start += length;
     }
     context->save_for_backward(saved);
-    context->saved_data["lengths"] = lengths.vec();
+    context->saved_data["lengths"] = lengths;
     return y;
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     auto &q = saved[0], &k = saved[1], &v = saved[2], &y = saved[3];
+    auto dy = straight(gradients[0]);
     auto dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
     auto lengths = context->saved_data["lengths"].toIntVector();
     int64_t start = 0;
     for (size_t i = 0; i < lengths.size(); i++) {
       auto length = lengths[i];
       auto [a, b, c] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-          part(gradients[0], start, length), part(q, start, length), part(k, start, length), part(v, start, length),
+          part(dy, start, length), part(q, start, length), part(k, start, length), part(v, start, length),
           part(y, start, length), saved[4 + i], 0.0, true);
       part(dq, start, length).copy_(a);
       part(dk, start, length).copy_(b);
@@ -73,19 +78,22 @@ at::Tensor composed(const at::Tensor &q, const at::Tensor &k, const at::Tensor &
     parts.push_back(y.squeeze(0).transpose(0, 1));
     start += length;
   }
-  return parts.size() == 1 ? parts[0] : at::cat(parts);
+  return parts.empty() ? at::zeros_like(q) : parts.size() == 1 ? parts[0] : at::cat(parts);
 }
 
 at::Tensor attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, at::IntArrayRef lengths) {
   TORCH_CHECK(q.dim() == 3 && k.dim() == 3 && k.sizes() == v.sizes() && q.size(2) == k.size(2) &&
               q.size(2) > 0 && q.size(0) == k.size(0) && k.size(1) > 0 && q.size(1) % k.size(1) == 0,
               "attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
-  for (auto length : lengths)
+  std::vector<int64_t> parts;  // flash attention divides by the length
+  for (auto length : lengths) {
     TORCH_CHECK(length >= 0 && length <= q.size(0), "attention: lengths ", lengths, " of ", q.size(0), " tokens");
+    if (length > 0) parts.push_back(length);
+  }
   auto total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
   TORCH_CHECK(total == q.size(0), "attention: lengths add up to ", total, ", not to ", q.size(0));
-  if (!q.is_cpu()) return composed(q, k, v, lengths);
-  return Attention::apply(q, k, v, lengths);
+  if (!q.is_cpu()) return composed(q, k, v, parts);
+  return Attention::apply(straight(q), straight(k), straight(v), parts);
 }
 
 }  // namespace

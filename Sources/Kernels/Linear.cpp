@@ -151,8 +151,8 @@ struct Linear : torch::autograd::Function<Linear> {
                             const c10::intrusive_ptr<Plan> &plan) {
     auto rows = x.reshape({-1, x.size(-1)});                                       // (T, inputs)
     at::Tensor y;
-    if (residual) y = residual->reshape({-1, plan->outputs()}).clone();
-    else if (bias) y = bias->expand({rows.size(0), plan->outputs()}).clone();
+    if (residual) y = residual->reshape({-1, plan->outputs()}).clone(at::MemoryFormat::Contiguous);
+    else if (bias) y = bias->expand({rows.size(0), plan->outputs()}).clone(at::MemoryFormat::Contiguous);
     else y = at::empty({rows.size(0), plan->outputs()}, x.options());
     if (residual && bias) y.add_(*bias);
     multiply(*plan, rows, y, residual || bias);                                    // (T, Σ outputs)

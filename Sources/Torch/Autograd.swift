@@ -58,6 +58,9 @@ public func checkpoint(_ input: Tensor, _ body: @escaping (Tensor) throws -> Ten
                 let result = try body.run(Tensor(owning: ctorch_retain(input)))
                 out.pointee = ctorch_retain(result.handle)
                 return CTorchStatus(CTORCH_OK)
+            } catch TorchError.outOfMemory(let message) {
+                ctorch_set_last_error(message)  // known as such by its words; the advice is added once, outside
+                return CTorchStatus(CTORCH_FAILED)
             } catch {
                 ctorch_set_last_error("\(error)")
                 return CTorchStatus(CTORCH_FAILED)

@@ -68,6 +68,8 @@ extension Tensor {
     }
 
     /// Wraps memory that stays valid until `release` is called, without copying it.
+    ///
+    /// `release` is called once: when the last tensor that uses the memory goes, or at once where this throws.
     public convenience init(
         borrowing memory: UnsafeRawPointer, _ shape: [Int], _ dtype: DType, release: @escaping @Sendable () -> Void
     ) throws {
@@ -85,7 +87,7 @@ extension Tensor {
             },
             context.toOpaque(), &out
         )
-        do { try check(status) } catch { context.release(); throw error }
+        try check(status)
         self.init(owning: try out.orThrow())
     }
 

@@ -51,6 +51,7 @@ const int64_t *ctorch_shape(CTorchTensor tensor);
 int32_t ctorch_dtype(CTorchTensor tensor);                                // c10::ScalarType
 void ctorch_device(CTorchTensor tensor, int32_t *type, int32_t *index);  // c10::DeviceType; -1: no index
 CTorchStatus ctorch_data(CTorchTensor tensor, void **out);               // contiguous CPU tensors only
+// `release(context)` is called once: with the last reference to the memory, or at once where this fails.
 CTorchStatus ctorch_from_blob(void *data, const int64_t *shape, int64_t rank, int32_t dtype,
                               void (*release)(void *context), void *context, CTorchTensor *out);
 
