@@ -51,7 +51,7 @@ public struct FineTuneText {
             say("\(directory.layout.folder.relativePath): this run is done; its report is README.md there")
             return .done
         }
-        let session = try RunSession(directory, configuration: configuration)
+        let session = RunSession(directory, configuration: configuration)
         return try session.record { try train(base, files, data, on: placement, in: session) }
     }
 
@@ -84,7 +84,8 @@ public struct FineTuneText {
         )
         let task = try TextTask(model, adapters, base: base, data: data, configuration: configuration)
         let first = try trainer.restore()
-        try session.directory.rewind(toStep: first)
+        // From the start, nothing of an earlier process counts, its first answers included.
+        try session.directory.rewind(toStep: first > 0 ? first : -1)
         if first > 0 { say("going on after step \(first)") }
         let end = try trainer.train(task, from: first)
         if session.directory.checkpoints.newest != nil { try session.publish(adapterOf: task) }

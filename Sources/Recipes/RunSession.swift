@@ -16,10 +16,9 @@ final class RunSession {
     private let secondsBefore: Double
     private var listeners: [any TrainingListener] = []
 
-    init(_ directory: RunDirectory, configuration: Configuration) throws {
+    init(_ directory: RunDirectory, configuration: Configuration) {
         (self.directory, self.configuration) = (directory, configuration)
         secondsBefore = directory.facts.seconds
-        try directory.updateFacts { $0.state = "running" }
     }
 
     /// Everyone who hears of the run's events, from now on.

@@ -38,14 +38,15 @@ public final class RunDirectory {
         lock = try RunLock(folder: layout.folder, shownAs: path)
         // Another process may have come first: only now is what is there certain.
         try layout.refuseForeignFiles()
-        if let earlier = try layout.earlierFacts() {
+        let earlier = try layout.earlierFacts()
+        if let earlier, earlier.identity == identity.hash {
             facts = earlier
-            guard earlier.identity == identity.hash else {
-                throw RunError.otherRun(path: path, differences: layout.differences(identity, earlier))
-            }
             opening = earlier.state == "done" ? .finished : .unfinished
             if opening == .unfinished { facts.state = "running" }
+        } else if let earlier, try layout.holdsWork() {
+            throw RunError.otherRun(path: path, differences: layout.differences(identity, earlier))
         } else {
+            // A run that never made a step, for a mistake in its configuration say, gives way to the corrected one.
             facts = RunFacts(command: command, identity: identity.hash)
             opening = .created
         }

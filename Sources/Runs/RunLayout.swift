@@ -49,6 +49,11 @@ public struct RunLayout: Sendable {
         try Configuration.load(configuration.relativePath, checkingPaths: false)
     }
 
+    /// Whether a step was ever made, so that something would be lost with the folder.
+    func holdsWork() throws -> Bool {
+        try checkpoints.newest != nil || readEvents().contains { $0.type == .step }
+    }
+
     func earlierFacts() throws -> RunFacts? {
         guard FileManager.default.fileExists(atPath: facts.path) else { return nil }
         do {

@@ -82,6 +82,7 @@ struct RunDirectoryTests {
             let base = BaseFacts(
                 name: "tiny", architecture: "llama", parameters: 1, storage: "F32", files: identity(folder).base)
             try run?.updateFacts { $0.base = base }
+            try run?.events.append(TrainingEvent(.step, step: 1, epoch: 0))
             run = nil
             let facts = try Data(contentsOf: folder.appendingPathComponent("run/facts.json"))
             let changed = identity(folder) { ($0.adapter.rank, $0.schedule.maxSteps, $0.run.device) = (4, 9, .cpu) }
@@ -96,6 +97,19 @@ struct RunDirectoryTests {
             )
             #expect(try Data(contentsOf: folder.appendingPathComponent("run/facts.json")) == facts)
             #expect(RunError.otherRun(path: "", differences: []).exitStatus == 2)
+        }
+    }
+
+    @Test("that never made a step gives way to a corrected configuration")
+    func correctedRun() throws {
+        try withTemporaryFolder { folder in
+            var run: RunDirectory? = try RunDirectory(identity(folder), command: "first")
+            try run?.events.append(TrainingEvent(.start, step: 0, epoch: 0))
+            run = nil
+            let corrected = identity(folder) { $0.adapter.targetModules = ["q_proj"] }
+            run = try RunDirectory(corrected, command: "second")
+            #expect(run?.opening == .created)
+            #expect(run?.facts.identity == corrected.hash)
         }
     }
 
