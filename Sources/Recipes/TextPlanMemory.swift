@@ -97,7 +97,14 @@ struct LayerShapes {
         if hasAny(["gate_proj", "up_proj"]) { count += hidden }
         count += 2 * inner
         if hasAny(["down_proj"]) { count += inner }
-        return count + adapter.config.rank * names.count
+        count += adapter.config.rank * names.count
+        // What only passes through lies between what is kept; once it is freed, about half of it stays a hole in the
+        // heap (measured).
+        var passing = queries
+        if !hasAny(["q_proj", "k_proj", "v_proj"]) { passing += hidden }
+        if !hasAny(["gate_proj", "up_proj"]) { passing += hidden }
+        if !hasAny(["down_proj"]) { passing += inner }
+        return count + passing / 2
     }
 
     /// Bytes kept from the way forward to the way back, at their most.
@@ -105,8 +112,10 @@ struct LayerShapes {
         let tokens = demand.batch.tokens
         let layers = adapter.firstLayer..<max(adapter.firstLayer, config.layers)
         if demand.checkpointsGradients {
-            let one = layers.map(keptPerToken).max() ?? 0
-            return elementBytes * tokens * (config.layers * config.hiddenSize + one)
+            // One layer is held at a time; the heap, which keeps pieces of earlier layers and steps, grows to about a
+            // quarter of them (measured from the second step on).
+            let held = (1 + config.layers / 4) * (layers.map(keptPerToken).max() ?? 0)
+            return elementBytes * tokens * (config.layers * config.hiddenSize + held)
         }
         return elementBytes * tokens * layers.reduce(0) { $0 + keptPerToken(layer: $1) }
     }

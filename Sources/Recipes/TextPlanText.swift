@@ -76,7 +76,8 @@ extension TextPlan {
         let speed = "\(PlanText.count(Int(time.tokensPerSecond))) tokens/s"
         let basis =
             time.isMeasured
-            ? String(format: "%.0f GFLOP/s measured now", time.rate / 1e9) : "a rough guess: the device is not measured"
+            ? String(format: "±20 %% on an idle machine, at the %.0f GFLOP/s measured now", time.rate / 1e9)
+            : "a rough guess: the device is not measured"
         return [
             PlanText.row(
                 "time", "about \(PlanText.seconds(time.totalSeconds)): \(parts.joined(separator: ", ")); \(speed)"),
