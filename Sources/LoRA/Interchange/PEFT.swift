@@ -49,7 +49,7 @@ public enum PEFT {
         let layers = Dictionary(uniqueKeysWithValues: model.modules(of: Linear.self).map { ($0.path, $0.module) })
         let lora = LoRAConfig(
             rank: config.r, alpha: config.loraAlpha, dropout: config.loraDropout ?? 0,
-            isRankStabilised: config.useRslora ?? false, targets: config.targetModules
+            isRankStabilised: config.useRslora ?? false, targets: config.targetModules.names
         )
         var left = Set(file.tensors.keys)
         let paths = left.compactMap { $0.hasSuffix(".lora_A.weight") ? String($0.dropLast(14)) : nil }.sorted()
@@ -95,7 +95,7 @@ private struct PEFTConfig: Codable {
     var r: Int
     var loraAlpha: Double
     var loraDropout: Double?
-    var targetModules: [String]
+    var targetModules: Targets
     var useRslora: Bool?
     var useDora: Bool? = false
     var bias: String? = "none"
@@ -103,6 +103,23 @@ private struct PEFTConfig: Codable {
     var inferenceMode: Bool? = true
     var rankPattern: [String: Int]? = [:]
     var alphaPattern: [String: Double]? = [:]
+
+    /// A list of names, or one text: a regular expression or `all-linear`. Which layers are meant, the weights say.
+    struct Targets: Codable {
+        let names: [String]
+
+        init(_ names: [String]) { self.names = names }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            names = try (try? container.decode(String.self)).map { [$0] } ?? container.decode([String].self)
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            try container.encode(names)
+        }
+    }
 }
 
 extension PEFTConfig {
@@ -111,7 +128,7 @@ extension PEFTConfig {
         useRslora: Bool
     ) {
         (self.baseModelNameOrPath, self.r, self.loraAlpha) = (baseModelNameOrPath, r, loraAlpha)
-        (self.loraDropout, self.targetModules, self.useRslora) = (loraDropout, targetModules, useRslora)
+        (self.loraDropout, self.targetModules, self.useRslora) = (loraDropout, Targets(targetModules), useRslora)
     }
 
     init(file url: URL) throws {
