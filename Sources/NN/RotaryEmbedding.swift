@@ -23,7 +23,10 @@ public final class RotaryEmbedding {
     private var tables: (cosines: Tensor, sines: Tensor, count: Int)?
 
     public init(headSize: Int, base: Double, scaling: RotaryScaling, on placement: Placement) {
-        let plain = stride(from: 0, to: headSize, by: 2).map { pow(base, -Double($0) / Double(headSize)) }
+        // Rounded to fp32 where the reference rounds: one unit in the last place, times a position, would be seen.
+        let plain = stride(from: 0, to: headSize, by: 2).map { place in
+            Double(1 / Float(pow(base, Double(Float(place) / Float(headSize)))))
+        }
         frequencies = Self.scaled(plain, scaling)
         self.placement = placement
     }

@@ -10,12 +10,17 @@ public enum Interrupt {
 
     /// From now on, SIGINT and SIGTERM ask for a clean end; a second one ends the process as usual.
     public static func listen() {
+        // A program may be started with these signals blocked, as a test runner's threads have them.
+        var signals = sigset_t()
+        sigemptyset(&signals)
         for number in [SIGINT, SIGTERM] {
+            sigaddset(&signals, number)
             signal(number) { number in
                 Interrupt.asked.store(true, ordering: .relaxed)
                 signal(number, SIG_DFL)
             }
         }
+        sigprocmask(SIG_UNBLOCK, &signals, nil)
     }
 
     /// Whether a clean end was asked for.
