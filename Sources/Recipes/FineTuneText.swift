@@ -36,7 +36,8 @@ public struct FineTuneText {
         let asked = configuration.run.mixedPrecision
         configuration.run.mixedPrecision = MixedPrecision(placement.dtype)
         if let asked, asked != configuration.run.mixedPrecision {
-            say("warning   mixed_precision \(asked.rawValue): computing in \(placement.dtype), which is faster on a CPU")
+            let dtype = placement.dtype
+            say("warning   mixed_precision \(asked.rawValue): computing in \(dtype), which is faster on a CPU")
         }
         return try FineTuneText(configuration, command: command, program: program, say: say).run(on: placement)
     }
