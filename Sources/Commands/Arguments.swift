@@ -17,14 +17,15 @@ public struct TrainArguments: ParsableArguments {
 
     public init() {}
 
-    public mutating func validate() throws {
-        guard (path == nil) != (option == nil) else {
-            throw ValidationError("give one configuration file, as in: lora train examples/helpdesk.yaml")
+    /// The configuration file. Asked for last, so that a mistyped option is told as what it is.
+    public var file: String {
+        get throws {
+            guard (path == nil) != (option == nil), let file = path ?? option else {
+                throw UsageError(problem: "give one configuration file, as in: lora train examples/helpdesk.yaml")
+            }
+            return file
         }
     }
-
-    /// The configuration file.
-    public var file: String { path ?? option ?? "" }
 }
 
 /// `lora generate`
@@ -98,15 +99,17 @@ public enum CommandTexts {
             The same command goes on where a stopped run ended. Ctrl-C stops after the current step and saves.
 
               lora train examples/helpdesk.yaml
-              lora train examples/helpdesk.yaml --set lora_rank=8 --set output_dir=runs/rank8
+              lora train examples/helpdesk.yaml --set output_dir=runs/second
             """)
     public static let generate = CommandConfiguration(
         commandName: "generate", abstract: "Answer a prompt with a base model and any adapters.",
         discussion: """
-            The answer alone goes to standard output. Without --prompt, each line of standard input is a question, and
-            a line '/adapter A[:weight] …' swaps the adapters ('/adapter' alone takes them off).
+            The answer alone goes to standard output. Without --prompt, each line of \
+            standard input is a question, and a line '/adapter A[:weight] …' swaps the \
+            adapters ('/adapter' alone takes them off).
 
-              lora generate --base smollm2-135m-instruct --adapter runs/helpdesk --prompt "What is LoRA?"
+              lora generate --base smollm2-135m-instruct \\
+                --adapter runs/helpdesk --prompt "What is LoRA?"
             """)
     public static let plan = CommandConfiguration(
         commandName: "plan", abstract: "Say what a run will take before it starts: steps, memory, time, files.",

@@ -6,14 +6,14 @@ extension Configuration {
     /// Throws where the run cannot be done by this version, before anything is loaded.
     public func refuseUnsupported() throws {
         guard model.taskType == .textGeneration else {
-            throw UnsupportedError(
+            throw UsageError(
                 problem: "task_type text-to-image: training on pictures is not in this version; it trains on text")
         }
     }
 }
 
-/// Something that this version does not do.
-struct UnsupportedError: Error, CustomStringConvertible {
+/// Something asked for that makes no sense, or that this version does not do.
+struct UsageError: Error, CustomStringConvertible {
     let problem: String
     var description: String { problem }
 }

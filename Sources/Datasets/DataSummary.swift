@@ -23,39 +23,57 @@ public struct DataSummary: Sendable, Equatable {
     /// The summary in one line.
     public var line: String {
         let share = tokens == 0 ? 0 : (100 * supervisedTokens + tokens / 2) / tokens
-        return "\(format.rawValue): \(samples) samples from \(files.count) \(files.count == 1 ? "file" : "files"), "
+        return "\(format.rawValue): \(counted(samples, "sample")) from \(counted(files.count, "file")), "
             + "\(tokens) tokens (\(share) % trained), lengths \(shortest)–\(median)–\(longest)"
             + (truncated + split + dropped == 0
                 ? "" : "; max_length: \(truncated) truncated, \(split) split, \(dropped) dropped")
     }
 }
 
+/// `1 file`, `2 files`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
 /// Counts notes on samples and puts them into words.
 struct NoteCounter {
     private var counts: [SampleNotes: (count: Int, first: SampleSource)] = [:]
 
-    private static let texts: [(SampleNotes, String)] = [
-        (.emptyAnswer, "records have an empty answer, which teaches the model to say nothing"),
-        (.noAnswer, "conversations have no assistant turn and were left out"),
-        (.trailingTurns, "conversations go on after their last answer; the turns after it were left out"),
-        (.dividedByTurn, "conversations became one sample an answer, since the chat template rewrites earlier turns"),
-        (.promptDiffers, "answers begin differently in training and in generation with this chat template"),
-        (.endAdded, "answers were not ended by the chat template; the end-of-text token was added"),
-        (.noEnd, "answers have no end that the model could learn; generation may not stop"),
-        (.specialText, "conversations contain the text of special tokens; it was encoded as ordinary text"),
-        (.answerCutOff, "answers were cut off by max_length; the model does not see how they end"),
+    /// What one and what several of them do, and the rest of the sentence.
+    private static let texts: [(note: SampleNotes, one: String, many: String, rest: String)] = [
+        (.emptyAnswer, "record has", "records have", "an empty answer, which teaches the model to say nothing"),
+        (.noAnswer, "conversation has", "conversations have", "no assistant turn; left out"),
+        (.trailingTurns, "conversation goes", "conversations go", "on after the last answer; those turns are left out"),
+        (
+            .dividedByTurn, "conversation becomes", "conversations become",
+            "one sample an answer, since the chat template rewrites earlier turns"
+        ),
+        (
+            .promptDiffers, "answer begins", "answers begin",
+            "differently in training and in generation with this chat template"
+        ),
+        (
+            .endAdded, "answer was", "answers were",
+            "not ended by the chat template; the end-of-text token was added"
+        ),
+        (.noEnd, "answer has", "answers have", "no end that the model could learn; generation may not stop"),
+        (
+            .specialText, "conversation contains", "conversations contain",
+            "the text of special tokens; it was encoded as ordinary text"
+        ),
+        (.answerCutOff, "answer was", "answers were", "cut off by max_length; the model does not see the end"),
     ]
 
     mutating func add(_ notes: SampleNotes, _ source: SampleSource, times: Int = 1) {
-        for (note, _) in Self.texts where notes.contains(note) {
+        for (note, _, _, _) in Self.texts where notes.contains(note) {
             counts[note] = ((counts[note]?.count ?? 0) + times, counts[note]?.first ?? source)
         }
     }
 
     /// One line for each kind of note, with the first place.
     var warnings: [String] {
-        Self.texts.compactMap { note, text in
-            counts[note].map { "\($0.count) \(text) (first: \($0.first.file):\($0.first.line))" }
+        Self.texts.compactMap { note, one, many, rest in
+            counts[note].map { count, first in
+                "\(count) \(count == 1 ? one : many) \(rest) (first: \(first.file):\(first.line))"
+            }
         }
     }
 }

@@ -40,7 +40,8 @@ struct RecordReader {
         }
         guard !records.isEmpty else {
             throw DatasetError.empty(
-                path.path, problem: "the data is empty (\(files.count) files, no samples); expected at least one sample"
+                path.path,
+                problem: "the data is empty (\(counted(files.count, "file")), no samples); expected at least one sample"
             )
         }
     }
@@ -58,12 +59,12 @@ struct RecordReader {
         guard !chosen.isEmpty else {
             throw DatasetError.empty(
                 folder.path,
-                problem: "no training data in this folder (\(visible.count) other files); "
+                problem: "no training data in this folder (\(counted(visible.count, "other file"))); "
                     + "expected files ending in .jsonl, .json, .csv, .tsv or .txt")
         }
         let ignored = visible.filter { !chosen.contains($0) }
         if !ignored.isEmpty {
-            warnings.append("ignored \(ignored.count) files that are not text data, as '\(ignored[0])'")
+            warnings.append("ignored \(counted(ignored.count, "file")) without text data (first: \(ignored[0]))")
         }
         return chosen.map { (folder.appendingPathComponent($0), $0) }
     }

@@ -100,7 +100,10 @@ struct SampleCollector {
 
     var warnings: [String] {
         let repeated = duplicates.map {
-            ["\($0.count) samples repeat an earlier one word for word (first: \($0.first.file):\($0.first.line))"]
+            [
+                "\(counted($0.count, "sample")) the same as an earlier one, word for word "
+                    + "(first: \($0.first.file):\($0.first.line))"
+            ]
         }
         return (repeated ?? []) + notes.warnings
     }

@@ -39,7 +39,7 @@ public struct TextData {
             accumulation: configuration.schedule.gradientAccumulationSteps, seed: seed
         )
         (summary, table) = (all.summary, all.sampleTable(limit: 24))
-        self.files = try files.map { try FileFact($0.url, shownAs: $0.path) }
+        self.files = try files.map { try FileFact($0.url) }
     }
 
     /// Optimizer steps of the whole run.

@@ -118,7 +118,7 @@ struct PlanAdvice {
         let length = max(2, configuration.data.maxLengthTokens / 2)
         let changes: [(words: String, demand: MemoryDemand)] = [
             (one, demand(batchSize: 1)),
-            ("gradient_checkpointing: true (a third more time)", demand(batchSize: batch, checkpoints: true)),
+            ("gradient_checkpointing: true (up to half more time)", demand(batchSize: batch, checkpoints: true)),
             ("\(one) and gradient_checkpointing: true", demand(batchSize: 1, checkpoints: true)),
             (
                 "\(one), gradient_checkpointing: true and max_length: \(length)",

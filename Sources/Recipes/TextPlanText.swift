@@ -76,7 +76,7 @@ extension TextPlan {
         let speed = "\(PlanText.count(Int(time.tokensPerSecond))) tokens/s"
         let basis =
             time.isMeasured
-            ? String(format: "±20 %% on an idle machine, at the %.0f GFLOP/s measured now", time.rate / 1e9)
+            ? String(format: "±25 %% on an idle machine, at the %.0f GFLOP/s measured now", time.rate / 1e9)
             : "a rough guess: the device is not measured"
         return [
             PlanText.row(
@@ -86,7 +86,9 @@ extension TextPlan {
     }
 
     private var rateLines: [String] {
-        let shown = learningRates.map { "\(PlanText.scientific($0.value)) at step \($0.step)" }
+        let isSteady = Set(learningRates.map(\.value)).count == 1
+        let shown = learningRates.prefix(isSteady ? 1 : .max)
+            .map { PlanText.scientific($0.value) + (isSteady ? "" : " at step \($0.step)") }
         return [PlanText.row("learning", "\(configuration.schedule.kind.rawValue): \(shown.joined(separator: ", "))")]
     }
 

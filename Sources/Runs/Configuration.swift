@@ -175,7 +175,7 @@ public struct RunOptions: Sendable, Equatable {
     public var language = ReportLanguage.en
     /// Absent: 32 bits on the CPU, bf16 on a GPU.
     public var mixedPrecision: MixedPrecision?
-    /// Computes activations twice to keep fewer of them: less memory, about a third more time.
+    /// Computes activations twice to keep fewer of them: less memory, a third to a half more time.
     public var gradientCheckpointing = false
     /// Optimizer steps between checkpoints; 0 saves at the end only.
     public var saveSteps = 100

@@ -1,7 +1,7 @@
 // Which known word someone meant: the nearest by edit distance, with neighbouring letters swapped counted as one edit.
 
 /// The candidate nearest to `word`, if it is near enough to be a slip of the pen.
-func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
+public func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
     let word = word.lowercased()
     guard !word.isEmpty, word.unicodeScalars.count <= 64 else { return nil }
     let scored = candidates.map { (distance: editDistance(word, $0.lowercased()), candidate: $0) }

@@ -72,7 +72,7 @@ struct DoctorTests {
             try write("\(line)\n\(line)\n", to: "data.jsonl", in: folder)
             let result = try lora("doctor", "run.yaml", in: folder)
             #expect(result.status == 0)
-            #expect(result.output.contains("warning  data: 1 samples repeat"))
+            #expect(result.output.contains("warning  data: 1 sample the same as"))
         }
     }
 

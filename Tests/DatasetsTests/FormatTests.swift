@@ -54,7 +54,7 @@ struct FormatTests {
             let data = try TextDataset(path: folder, tokenizer: chatTokenizer)
             #expect((0..<3).map { data.marked($0).dropFirst().prefix(3) } == ["«ne", "«wo", "«hr"])
             #expect(data.summary.files.map(\.path) == ["a.txt", "b/x.txt", "c.txt"])
-            #expect(data.summary.warnings == ["ignored 1 files that are not text data, as 'z.png'"])
+            #expect(data.summary.warnings == ["ignored 1 file without text data (first: z.png)"])
         }
     }
 
@@ -110,14 +110,14 @@ struct FormatTests {
             ),
             (
                 "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
-                "data.jsonl: no sample has a token to train on; 1 conversations have no assistant turn"
+                "data.jsonl: no sample has a token to train on; 1 conversation has no assistant turn"
             ),
             (
                 "{\"instruction\":\"a\",\"output\":\"b\",\"history\":[1]}",
                 "data.jsonl:1: 'history[0]': expected [question, answer], got the number 1"
             ),
             (String(repeating: "{\"a\":", count: 99), "data.jsonl:1: nested more than 64 levels deep"),
-            ("", "data.jsonl: the data is empty (1 files, no samples); expected at least one sample"),
+            ("", "data.jsonl: the data is empty (1 file, no samples); expected at least one sample"),
             ("\n\n  \n", "data.jsonl: the data is empty"),
         ])
     func damage(_ content: String, _ message: String) {

@@ -63,10 +63,10 @@ struct LengthTests {
         #expect(data.samples.count == 3)
         #expect(
             data.summary.warnings == [
-                "1 samples repeat an earlier one word for word (first: data.jsonl:2)",
-                "1 records have an empty answer, which teaches the model to say nothing (first: data.jsonl:3)",
-                "1 conversations have no assistant turn and were left out (first: data.jsonl:4)",
-                "1 conversations go on after their last answer; the turns after it were left out (first: data.jsonl:3)",
+                "1 sample the same as an earlier one, word for word (first: data.jsonl:2)",
+                "1 record has an empty answer, which teaches the model to say nothing (first: data.jsonl:3)",
+                "1 conversation has no assistant turn; left out (first: data.jsonl:4)",
+                "1 conversation goes on after the last answer; those turns are left out (first: data.jsonl:3)",
             ])
     }
 

@@ -122,7 +122,7 @@ struct SampleTests {
         let line = #"{"prompt":"a","completion":"b"}"#
         let data = try dataset(line, tokenizer: ByteTokenizer(chatTemplateSource: template))
         #expect(data.marked() == "user: a</s>assistant: «b</s>»")
-        #expect(data.summary.warnings[0].contains("begin differently in training and in generation"))
+        #expect(data.summary.warnings[0].contains("begins differently in training and in generation"))
         let erratic =
             "{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}{{ add_generation_prompt }}"
         #expect(
