@@ -31,20 +31,23 @@ let package = Package(
         .target(name: "Reports", dependencies: ["Formats", "Runs"]),
         .target(
             name: "Commands",
-            dependencies: [
-                "Datasets", "Reports", "Runs", "Tokenizers",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]
+            dependencies: ["Runs", .product(name: "ArgumentParser", package: "swift-argument-parser")]
         ),
-        .executableTarget(name: "Front", dependencies: ["Commands"]),
+        .executableTarget(name: "Front", dependencies: ["Commands", "Reports"]),
 
         // With the tensor engine
         .target(name: "Torch", dependencies: ["CTorch", "Kernels"]),
         .target(name: "NN", dependencies: ["Formats", "Torch"]),
-        .target(name: "LoRA", dependencies: ["Formats", "NN"]),
-        .target(name: "Models", dependencies: ["Formats", "LoRA", "NN", "Tokenizers"]),
-        .target(name: "Training", dependencies: ["LoRA", "NN", "Runs"]),
-        .target(name: "Recipes", dependencies: ["Commands", "Datasets", "Models", "Reports", "Runs", "Training"]),
+        .target(name: "LoRA", dependencies: ["Formats", "NN", "Torch"]),
+        .target(name: "Models", dependencies: ["Formats", "NN", "Torch"]),
+        .target(name: "Training", dependencies: ["Formats", "Runs", "Torch"]),
+        .target(
+            name: "Recipes",
+            dependencies: [
+                "Commands", "Datasets", "Formats", "LoRA", "Models", "NN", "Reports", "Runs", "Tokenizers", "Torch",
+                "Training",
+            ]
+        ),
         .executableTarget(name: "Engine", dependencies: ["Commands", "Recipes"]),
 
         // Tests
@@ -55,8 +58,8 @@ let package = Package(
         .testTarget(name: "RunsTests", dependencies: ["Runs", "TestSupport"]),
         .testTarget(name: "ReportsTests", dependencies: ["Reports", "TestSupport"]),
         .testTarget(name: "TorchTests", dependencies: ["NN", "Torch", "TestSupport"]),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Recipes", "Training", "TestSupport"]),
+        .testTarget(name: "ModelsTests", dependencies: ["LoRA", "Models", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["LoRA", "Models", "Training", "TestSupport"]),
         .testTarget(name: "CommandTests", dependencies: ["Commands", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -93,9 +94,8 @@ __attribute__((target("sha,sse4.1"))) void add_blocks_sha(uint32_t *state, const
 
 /// Whether CPUID says that the SHA instructions are there (leaf 7, bit 29 of EBX) and SSE4.1 (leaf 1, bit 19 of ECX).
 bool has_sha() {
-    uint32_t a = 7, b = 0, c = 0, d = 0;
-    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    return (b >> 29 & 1) != 0 && __builtin_cpu_supports("sse4.1");
+    uint32_t a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0 && __builtin_cpu_supports("sse4.1");
 }
 #endif
 

@@ -42,6 +42,9 @@ public struct GenerateArguments: ParsableArguments {
     @Option(help: "What the model is told first.")
     public var system: String?
 
+    @Flag(help: "Continue the prompt as it is, without a chat layout.")
+    public var raw = false
+
     @Option(help: "The longest answer, in tokens.")
     public var maxTokens = 256
 

@@ -4,11 +4,16 @@ import Foundation
 
 /// The program that links the tensor engine.
 public enum Engine {
+    /// Where this program lies, however it was started.
+    static var ownPath: URL {
+        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        return own.path.hasPrefix("/proc/")
+            ? URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath() : own
+    }
+
     /// Replaces this process with `lora-engine`, given the same arguments.
     public static func become() throws {
-        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let front = own.path.hasPrefix("/proc/") ? URL(fileURLWithPath: CommandLine.arguments[0]) : own
-        let path = front.deletingLastPathComponent().appendingPathComponent("lora-engine").path
+        let path = ownPath.deletingLastPathComponent().appendingPathComponent("lora-engine").path
         // OpenMP's threads wait by spinning for so long that any other program on the machine slows training manyfold.
         setenv("GOMP_SPINCOUNT", "10000", 0)
         var arguments: [UnsafeMutablePointer<CChar>?] = ([path] + CommandLine.arguments.dropFirst()).map { strdup($0) }

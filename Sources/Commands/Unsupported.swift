@@ -13,7 +13,10 @@ extension Configuration {
 }
 
 /// Something asked for that makes no sense, or that this version does not do.
-struct UsageError: Error, CustomStringConvertible {
+public struct UsageError: Error, CustomStringConvertible {
     let problem: String
-    var description: String { problem }
+
+    public init(problem: String) { self.problem = problem }
+
+    public var description: String { problem }
 }

@@ -12,7 +12,7 @@ public enum Version {
 
     /// The first digits of the checkout's commit, read from git's files.
     private static var commit: String? {
-        var folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        var folder = Engine.ownPath
         while folder.path.count > 1 {
             folder.deleteLastPathComponent()
             let git = folder.appendingPathComponent(".git")

@@ -14,7 +14,7 @@ public struct BatchPlan: Sendable, Equatable {
         guard !sampleLengths.isEmpty else {
             throw DatasetError.option("training data", problem: "there are no samples to plan for")
         }
-        for (name, value) in [("batch_size", batchSize), ("gradient_accumulation", accumulation)] {
+        for (name, value) in [("batch_size", batchSize), ("gradient_accumulation_steps", accumulation)] {
             guard (1...1_000_000).contains(value) else {
                 throw DatasetError.option(name, problem: "expected 1 to 1000000, got \(value)")
             }

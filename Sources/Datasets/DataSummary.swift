@@ -18,6 +18,8 @@ public struct DataSummary: Sendable, Equatable {
     public let truncated: Int
     public let split: Int
     public let dropped: Int
+    /// Whether answers directly follow what was asked, without any layout of a conversation.
+    public let isRaw: Bool
     public let warnings: [String]
 
     /// The summary in one line.

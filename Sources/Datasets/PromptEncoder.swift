@@ -2,15 +2,19 @@
 
 import Tokenizers
 
-/// Encodes questions with the same template that training uses.
+/// Encodes questions as training lays them out.
 public struct PromptEncoder: Sendable {
     private let tokenizer: any TextTokenizer
     private let template: ChatTemplate
     private let bosToken: String
     private let systemPrompt: String?
+    private let isRaw: Bool
 
     /// A tokenizer without a chat template has its questions written in ``PlainTemplate``.
-    public init(_ tokenizer: any TextTokenizer, systemPrompt: String? = nil) throws {
+    ///
+    /// - Parameter isRaw: what is asked is to be continued as it stands.
+    public init(_ tokenizer: any TextTokenizer, systemPrompt: String? = nil, isRaw: Bool = false) throws {
+        self.isRaw = isRaw
         self.tokenizer = tokenizer
         self.systemPrompt = systemPrompt
         let source = tokenizer.chatTemplateSource
@@ -20,8 +24,14 @@ public struct PromptEncoder: Sendable {
         bosToken = source == nil && !tokenizer.addsBOS ? "" : tokenizer.bosToken ?? ""
     }
 
-    /// The conversation so far, and the opening of the answer. Text of the user never becomes a special token.
+    /// The conversation so far, and the opening of the answer; or the text as it stands. In a conversation, text of the
+    /// user never becomes a special token.
     public func encode(_ question: String) throws -> [Int] {
+        if isRaw {
+            let tokens = tokenizer.encode(question, allowingSpecialTokens: true)
+            guard tokenizer.addsBOS, let bos = tokenizer.bosID, tokens.first != bos else { return tokens }
+            return [bos] + tokens
+        }
         let system = systemPrompt.map { [ChatMessage(role: "system", content: $0)] } ?? []
         let messages = system + [ChatMessage(role: "user", content: SpecialTextGuard.marking(question))]
         let variables = ["bos_token": bosToken, "eos_token": tokenizer.eosToken ?? ""]

@@ -12,8 +12,7 @@ struct EncodedExample: Sendable {
 struct SampleEncoder: Sendable {
     private let tokenizer: any TextTokenizer
     private let options: TextDataOptions
-    /// Nil when prompts and completions are joined as they are.
-    private let renderer: ConversationRenderer?
+    private let renderer: ConversationRenderer
     /// True when conversations are written in ``PlainTemplate``.
     let usesPlainLayout: Bool
     private let readsClock: Bool
@@ -21,16 +20,18 @@ struct SampleEncoder: Sendable {
     init(_ tokenizer: any TextTokenizer, _ options: TextDataOptions) throws {
         self.tokenizer = tokenizer
         self.options = options
-        let source = options.usesChatTemplate == false ? nil : tokenizer.chatTemplateSource
-        if options.usesChatTemplate == true, source == nil {
-            throw DatasetError.option("chat template", problem: "asked for, but the model's tokenizer has none")
-        }
+        let source = tokenizer.chatTemplateSource
         var template = try ChatTemplate(source ?? PlainTemplate.source)
         template.clock = options.clock
         let bos = source == nil && !tokenizer.addsBOS ? "" : tokenizer.bosToken ?? ""
         renderer = ConversationRenderer(template, variables: ["bos_token": bos, "eos_token": tokenizer.eosToken ?? ""])
         usesPlainLayout = source == nil
         readsClock = template.readsClock
+    }
+
+    /// Whether samples of a format are texts as they stand, or prompts directly followed by their completions.
+    func isRaw(_ format: DataFormat) -> Bool {
+        usesPlainLayout && options.systemPrompt == nil && [.text, .promptCompletion].contains(format)
     }
 
     /// What the user should know before anything is encoded.
@@ -94,7 +95,6 @@ struct SampleEncoder: Sendable {
     // MARK: - Conversations
 
     private func conversation(_ messages: [ChatMessage], _ source: SampleSource) throws -> EncodedExample {
-        guard let renderer else { return EncodedExample() }
         var messages = messages
         if let system = options.systemPrompt, messages.first?.role != "system" {
             messages.insert(ChatMessage(role: "system", content: system), at: 0)

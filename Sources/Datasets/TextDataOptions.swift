@@ -22,8 +22,6 @@ public struct TextDataOptions: Sendable, Equatable {
     /// The format of the data; recognised when nil.
     public var format: DataFormat?
     public var textUnit = TextUnit.paragraph
-    /// Whether conversations go through the model's chat template; nil when the model has one.
-    public var usesChatTemplate: Bool?
     /// The system prompt of conversations that have none.
     public var systemPrompt: String?
     /// The date that templates may write; fixed, so that the same data gives the same tokens on any day.

@@ -26,13 +26,13 @@ public struct TextDataset: Sendable {
         for (example, result) in zip(examples, encoded) { collector.add(result, example.source) }
         samples = try collector.finish(path.path)
         summary = Self.summary(
-            format, reader, samples, collector,
+            format, reader, samples, collector, isRaw: encoder.isRaw(format),
             warnings: reader.warnings + encoder.warnings(format) + collector.warnings)
     }
 
     private static func summary(
         _ format: DataFormat, _ reader: RecordReader, _ samples: [Sample], _ collector: SampleCollector,
-        warnings: [String]
+        isRaw: Bool, warnings: [String]
     ) -> DataSummary {
         let lengths = samples.map(\.tokens.count).sorted()
         return DataSummary(
@@ -40,7 +40,7 @@ public struct TextDataset: Sendable {
             tokens: lengths.reduce(0, +), supervisedTokens: samples.reduce(0) { $0 + $1.trainedCount },
             shortest: lengths.first ?? 0, median: lengths.isEmpty ? 0 : lengths[lengths.count / 2],
             longest: lengths.last ?? 0, truncated: collector.limit.truncated, split: collector.limit.split,
-            dropped: collector.limit.dropped, warnings: warnings)
+            dropped: collector.limit.dropped, isRaw: isRaw, warnings: warnings)
     }
 
     /// One sample token by token, as text; beyond `limit` rows its middle is left out.

@@ -22,11 +22,11 @@ struct Train: ParsableCommand {
 
     func run() throws {
         let configuration = try Configuration.load(arguments.file, overrides: arguments.overrides)
-        let quoted = CommandLine.arguments.dropFirst().map { $0.contains(" ") ? "'\($0)'" : $0 }
+        let command = (["./lora"] + CommandLine.arguments.dropFirst().map(\.shellWord)).joined(separator: " ")
         Interrupt.listen()
-        let recipe = FineTuneText(
-            configuration, command: (["lora"] + quoted).joined(separator: " "), program: Version.text
-        ) { FileHandle.standardError.write(Data("\($0)\n".utf8)) }
+        let recipe = FineTuneText(configuration, command: command, program: Version.text) {
+            FileHandle.standardError.write(Data("\($0)\n".utf8))
+        }
         if try recipe.run() == .interrupted {
             FileHandle.standardError.write(Data("stopped and saved; the same command goes on from here\n".utf8))
             throw ExitStatus(130)

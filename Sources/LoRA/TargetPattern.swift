@@ -2,7 +2,7 @@
 
 /// A name or pattern of layers, as written under `target_modules`.
 ///
-/// `all-linear` means every linear layer but the head; a pattern with `*` must fit a whole path, each `*` standing for
+/// `all-linear` means every layer that takes adapters; a pattern with `*` must fit a whole path, each `*` standing for
 /// any text; any other text must be one or several whole components of a path: `q_proj`, `self_attn`,
 /// `layers.0.self_attn`.
 public struct TargetPattern: Sendable, Equatable {
@@ -12,7 +12,7 @@ public struct TargetPattern: Sendable, Equatable {
 
     /// Whether the layer at `path` is meant.
     public func matches(_ path: String) -> Bool {
-        if text == "all-linear" { return path != "lm_head" }
+        if text == "all-linear" { return true }
         if text.contains("*") { return Self.fits(Array(path), Array(text)) }
         return ".\(path).".contains(".\(text).")
     }

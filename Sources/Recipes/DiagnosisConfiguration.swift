@@ -108,14 +108,15 @@ extension Diagnosis {
     private mutating func check(_ data: TextData, _ base: PlannedBase) {
         ok("data", data.summary.line)
         for warning in data.summary.warnings { warn("data", warning) }
-        let longest = data.training.map(\.tokens.count).max() ?? 0
+        let samples = data.training + data.validation
+        let longest = samples.map(\.tokens.count).max() ?? 0
         if let limit = base.config.contextLength, longest > limit {
             fail(
                 "length", "a sample has \(longest) tokens, the model was made for \(limit)", "set max_length: \(limit)")
         } else if let limit = base.config.contextLength {
             ok("length", "at most \(longest) tokens, the model was made for \(PlanText.count(limit))")
         }
-        let largest = data.training.lazy.flatMap(\.tokens).max().map(Int.init) ?? 0
+        let largest = samples.lazy.flatMap(\.tokens).max().map(Int.init) ?? 0
         if largest >= base.config.vocabularySize {
             let known = PlanText.count(base.config.vocabularySize)
             fail("data", "the tokenizer gives token \(largest), but the model knows only \(known)")

@@ -13,7 +13,10 @@ extension Diagnosis {
         guard FileManager.default.fileExists(atPath: layout.folder.path) else {
             return ok(what, "\(path) is free; the run will create it")
         }
-        guard FileManager.default.fileExists(atPath: layout.facts.path) else { return checkForeign(layout, path) }
+        guard FileManager.default.fileExists(atPath: layout.facts.path) else {
+            if attempt(what, { try layout.refuseForeignFiles() }) != nil { ok(what, "\(path) is empty") }
+            return
+        }
         let found = attempt(what) { () throws -> (RunFacts, RunIdentity) in
             let facts = try layout.readFacts()
             let files = try Self.knownFiles(facts.base?.files) ?? base.found.files()
@@ -21,7 +24,10 @@ extension Diagnosis {
         }
         guard let (facts, identity) = found else { return }
         if facts.identity != identity.hash {
-            let shown = Self.differences(try? layout.readConfiguration(), configuration)
+            guard (try? layout.holdsWork()) ?? true else {
+                return ok(what, "\(path) holds another run that never made a step; it will be replaced")
+            }
+            let shown = layout.differences(identity, facts).prefix(4).joined(separator: ", ")
             return fail(what, "\(path) holds another run: \(shown)", "choose another output_dir")
         }
         if facts.state == "done" {
@@ -42,23 +48,6 @@ extension Diagnosis {
             (try? FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int) == file.bytes
         }
         return agree ? files : nil
-    }
-
-    /// The settings that make it another run, as far as the folder tells.
-    private static func differences(_ earlier: Configuration?, _ now: Configuration) -> String {
-        let found = (earlier?.differences(to: now) ?? []).filter(\.shapesResult).prefix(4)
-        guard !found.isEmpty else { return "its base model or data had other contents" }
-        return found.map { "\($0.key) was \($0.values.0), is \($0.values.1)" }.joined(separator: ", ")
-    }
-
-    private mutating func checkForeign(_ layout: RunLayout, _ path: String) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: layout.folder.path)) ?? []
-        // What a run leaves that was killed before it began.
-        let harmless = ["logs", "samples", "checkpoints", ".lock", ".DS_Store"]
-        let others = names.filter { !harmless.contains($0) && !$0.hasSuffix(".partial") }.sorted()
-        guard !others.isEmpty else { return ok("output folder", "\(path) is empty") }
-        let shown = others.prefix(4).joined(separator: ", ") + (others.count > 4 ? " …" : "")
-        fail("output folder", "\(path) holds \(shown) and no run", "choose a new or empty output_dir")
     }
 
     private func isInUse(_ folder: URL) -> Bool {

@@ -3,6 +3,7 @@
 // Supports: fp32 and bf16, quantised bases, gradient accumulation (weighted by tokens, so N × 1 equals 1 × N), samples
 // laid end to end without padding, gradient checkpointing, exact resume. Not here: several devices, full fine-tuning.
 
+import Commands
 import Datasets
 import Formats
 import Foundation
@@ -17,7 +18,7 @@ import Training
 /// One text run, from its configuration to its report.
 public struct FineTuneText {
     public let configuration: Configuration
-    /// The command as typed, for the report.
+    /// The command that repeats the run, for the report.
     public let command: String
     /// The program's name and version, for the report.
     public let program: String
@@ -28,7 +29,8 @@ public struct FineTuneText {
         (self.configuration, self.command, self.program, self.say) = (configuration, command, program, say)
     }
 
-    /// Trains, or goes on where an earlier process stopped. Whatever happens, the report is written.
+    /// Trains, or goes on where an earlier process stopped. However it ends once the run folder is open, a report is
+    /// written.
     public func run() throws -> TrainingEnd {
         // What it computes in is part of what a run is, so it is settled before the run's identity.
         let placement = try Self.placement(configuration)
@@ -52,7 +54,7 @@ public struct FineTuneText {
             say("\(directory.layout.folder.relativePath): this run is done; its report is README.md there")
             return .done
         }
-        let session = RunSession(directory, configuration: configuration)
+        let session = RunSession(directory, configuration: configuration, device: placement.device)
         return try session.record { try train(base, files, data, on: placement, in: session) }
     }
 
@@ -99,7 +101,8 @@ public struct FineTuneText {
         guard device != .cpu else { return Placement(.cpu, .float32) }
         switch configuration.run.mixedPrecision {
         case .none?: return Placement(device, .float32)
-        case .float16?: return Placement(device, .float16)
+        case .float16?:
+            throw UsageError(problem: "mixed_precision: fp16 needs scaled losses, which are not here yet; use bf16")
         case .bfloat16?, nil: return Placement(device, .bfloat16)
         }
     }
@@ -118,14 +121,15 @@ public struct FineTuneText {
     }
 
     private func check(_ data: TextData, against config: LlamaConfig) throws {
-        let largest = data.training.lazy.flatMap(\.tokens).max().map(Int.init) ?? 0
+        let samples = data.training + data.validation
+        let largest = samples.lazy.flatMap(\.tokens).max().map(Int.init) ?? 0
         guard largest < config.vocabularySize else {
             throw ModelError.config(
                 file: configuration.model.baseModel,
                 problem: "its tokenizer gives token \(largest), but the model knows only \(config.vocabularySize)"
             )
         }
-        let longest = data.training.map(\.tokens.count).max() ?? 0
+        let longest = samples.map(\.tokens.count).max() ?? 0
         if let limit = config.contextLength, longest > limit {
             throw ModelError.config(
                 file: configuration.model.baseModel,

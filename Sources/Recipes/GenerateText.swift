@@ -25,7 +25,7 @@ public final class GenerateText {
         base = try TextBase(ModelCatalogue.locate(arguments.base))
         let device = try Accelerator.load(arguments.device)
         model = try Llama.load(base.url, on: Placement(device, device == .cpu ? .float32 : .bfloat16))
-        prompts = try PromptEncoder(base.tokenizer, systemPrompt: arguments.system)
+        prompts = try PromptEncoder(base.tokenizer, systemPrompt: arguments.system, isRaw: arguments.raw)
         try use(arguments.adapter)
     }
 
@@ -59,16 +59,21 @@ public final class GenerateText {
     private func use(_ names: [String]) throws {
         let chosen = try names.map(load)
         for adapter in adapters { adapter.detach() }
-        adapters = chosen
+        adapters = []
+        for (adapter, strength) in chosen {
+            let isNew = !adapters.contains { $0 === adapter }  // named twice, its strengths add up
+            for entry in adapter.entries { entry.adapter.strength = strength + (isNew ? 0 : entry.adapter.strength) }
+            if isNew { adapters.append(adapter) }
+        }
         for adapter in adapters { adapter.attach() }
     }
 
     /// An adapter by `PATH` or `PATH:strength`.
-    private func load(_ name: String) throws -> LoRASet {
+    private func load(_ name: String) throws -> (set: LoRASet, strength: Double) {
         var (path, strength) = (name, 1.0)
         if !FileManager.default.fileExists(atPath: path), let colon = name.lastIndex(of: ":") {
             let number = name[name.index(after: colon)...]
-            guard let value = Double(number) else {
+            guard let value = Double(number), value.isFinite else {
                 throw LoRAError.file(path: name, problem: "'\(number)' is not a strength; write NAME:0.8")
             }
             (path, strength) = (String(name[..<colon]), value)
@@ -78,8 +83,7 @@ public final class GenerateText {
         let folder = isRun ? inner : URL(fileURLWithPath: path, isDirectory: true)
         let set = try known[folder.path] ?? PEFT.read(folder, for: model, on: model.placement.device)
         known[folder.path] = set
-        for entry in set.entries { entry.adapter.strength = strength }
-        return set
+        return (set, strength)
     }
 
     private func write(_ text: String) {

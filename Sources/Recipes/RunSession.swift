@@ -12,12 +12,13 @@ import Training
 final class RunSession {
     let directory: RunDirectory
     private let configuration: Configuration
+    private let device: Device
     private let started = ContinuousClock.now
     private let secondsBefore: Double
     private var listeners: [any TrainingListener] = []
 
-    init(_ directory: RunDirectory, configuration: Configuration) {
-        (self.directory, self.configuration) = (directory, configuration)
+    init(_ directory: RunDirectory, configuration: Configuration, device: Device) {
+        (self.directory, self.configuration, self.device) = (directory, configuration, device)
         secondsBefore = directory.facts.seconds
     }
 
@@ -47,17 +48,19 @@ final class RunSession {
         }
     }
 
-    /// Copies the newest checkpoint's adapter to `checkpoints/`, where it is looked for.
+    /// Writes the adapter as it is now to `checkpoints/`, where it is looked for.
     func publish(adapterOf task: some TrainingTask) throws {
         let folder = directory.checkpoints.folder
         try task.writeAdapter(to: folder.path)
-        let file = folder.appendingPathComponent("adapter_model.safetensors")
-        let fact = try FileFact(file, shownAs: "checkpoints/adapter_model.safetensors")
-        try directory.updateFacts { $0.outputs = [fact] }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        let files = try names.map { ($0, folder.appendingPathComponent($0)) }
+            .filter { try $1.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true && !$0.hasPrefix(".") }
+            .map { try FileFact($1, shownAs: "checkpoints/\($0)") }
+        try directory.updateFacts { $0.outputs = files }
     }
 
     private func close(state: String) throws {
-        let memory = Accelerator.memory(of: .cpu).peak
+        let memory = Accelerator.memory(of: device).peak
         try directory.updateFacts { facts in
             facts.state = state
             facts.seconds = secondsBefore + (ContinuousClock.now - started) / .seconds(1)

@@ -26,13 +26,14 @@ public struct TextBase {
         }
     }
 
-    /// The files that decide what the model computes.
+    /// The files that decide which tokens there are and what the model computes of them.
     public func files() throws -> [FileFact] {
         switch location {
         case .gguf(let file), .safetensors(let file): [try FileFact(file)]
         case .huggingFace(let folder):
-            try [folder.appendingPathComponent("config.json"), folder.appendingPathComponent("tokenizer.json")]
-                .map { try FileFact($0) } + SafetensorsFolder(folder).files.map { try FileFact($0.url) }
+            try (["config.json"] + Tokenizer.fileNames).map { folder.appendingPathComponent($0) }
+                .filter { FileManager.default.fileExists(atPath: $0.path) }.map { try FileFact($0) }
+                + SafetensorsFolder(folder).files.map { try FileFact($0.url) }
         }
     }
 

@@ -49,12 +49,14 @@ public struct TextData {
 
     /// What the report says of the data.
     var facts: DataFacts {
-        DataFacts(
+        var facts = DataFacts(
             format: "\(summary.format)", files: files, samples: training.count,
             tokens: training.reduce(0) { $0 + $1.tokens.count },
             supervisedTokens: training.reduce(0) { $0 + $1.trainedCount },
             shortest: summary.shortest, median: summary.median, longest: summary.longest,
             truncated: summary.truncated, split: summary.split, dropped: summary.dropped, warnings: summary.warnings
         )
+        facts.isRaw = summary.isRaw ? true : nil
+        return facts
     }
 }

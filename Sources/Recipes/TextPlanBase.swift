@@ -12,7 +12,7 @@ import Torch
 struct PlannedBase {
     let found: TextBase
     let config: LlamaConfig
-    /// Every linear layer by its path; the head is among them where it is not the embedding table.
+    /// Every linear layer by its path, the head left out.
     let layers: [(path: String, inputs: Int, outputs: Int)]
     /// All weights.
     let parameters: Int
@@ -50,8 +50,8 @@ struct PlannedBase {
         types = sizes.sorted { ($1.value, $0.key.name) < ($0.value, $1.key.name) }.map(\.key)
     }
 
-    /// Weights of the decoder's linear layers, the head left out.
-    var linearElements: Int { layers.reduce(0) { $0 + ($1.path == "lm_head" ? 0 : $1.inputs * $1.outputs) } }
+    /// Weights of the decoder's linear layers.
+    var linearElements: Int { layers.reduce(0) { $0 + $1.inputs * $1.outputs } }
     /// Weights of the head, which may be the embedding table.
     var headElements: Int { config.vocabularySize * config.hiddenSize }
     /// `Q4_1 + Q8_0`.

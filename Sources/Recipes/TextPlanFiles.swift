@@ -40,11 +40,7 @@ struct PlannedFile: Encodable {
 
     /// The files are copied from a model's folder, and made from a GGUF file.
     private static func tokenizerBytes(_ base: PlannedBase) throws -> Int {
-        let names = [
-            "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
-            "chat_template.jinja",
-        ]
-        let sizes = names.compactMap { name in
+        let sizes = Tokenizer.fileNames.compactMap { name in
             let path = base.found.url.appendingPathComponent(name).path
             return try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
         }

@@ -32,7 +32,8 @@ private struct PlanDocument: Encodable {
     struct Memory: Encodable {
         let program, base, adapter, activations, activationsWithCheckpointing, activationsWithoutCheckpointing: Int
         let scratch, total, available: Int
-        let fits: Bool
+        /// Absent for a device whose memory is not looked at.
+        let fits: Bool?
         let change: String?
     }
     struct Steps: Encodable {
@@ -99,7 +100,8 @@ private struct PlanDocument: Encodable {
         return Memory(
             program: memory.program, base: memory.base, adapter: memory.adapter, activations: memory.activations,
             activationsWithCheckpointing: activations(true), activationsWithoutCheckpointing: activations(false),
-            scratch: memory.scratch, total: memory.total, available: memory.room.available, fits: memory.fits,
+            scratch: memory.scratch, total: memory.total, available: memory.room.available,
+            fits: memory.room.placement.device == .cpu ? memory.fits : nil,
             change: memory.fits ? nil : advice.cheapestChange)
     }
 }

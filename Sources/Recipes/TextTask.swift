@@ -25,7 +25,8 @@ final class TextTask: TrainingTask {
     ) throws {
         (self.model, self.adapters, self.base, self.data) = (model, adapters, base, data)
         self.configuration = configuration
-        prompts = try PromptEncoder(base.tokenizer, systemPrompt: configuration.data.systemPrompt)
+        prompts = try PromptEncoder(
+            base.tokenizer, systemPrompt: configuration.data.systemPrompt, isRaw: data.summary.isRaw)
     }
 
     // MARK: - Gradients
@@ -82,17 +83,17 @@ final class TextTask: TrainingTask {
         }
     }
 
-    func makeSamples(withAdapter: Bool) throws -> [SampleResult] {
+    func makeSamples(withAdapter: Bool) throws -> [SampleResult]? {
         let questions = configuration.samples.prompts
         guard !questions.isEmpty else { return [] }
         return try adapters.withoutDropout {
             let answers = withAdapter ? try answer(questions) : try adapters.withoutAdapters { try answer(questions) }
-            return zip(questions, answers).map { SampleResult(prompt: $0, text: $1) }
+            return answers.map { zip(questions, $0).map { SampleResult(prompt: $0, text: $1) } }
         }
     }
 
-    /// Nothing, as soon as someone asks to stop: a run must not be kept waiting by its samples.
-    private func answer(_ questions: [String]) throws -> [String] {
+    /// Nil, as soon as someone asks to stop: a run must not be kept waiting by its samples.
+    private func answer(_ questions: [String]) throws -> [String]? {
         struct Stopped: Error {}
         let options = SamplingOptions(maxTokens: configuration.samples.maxTokens)
         do {
@@ -105,7 +106,7 @@ final class TextTask: TrainingTask {
                 return text.trimmingCharacters(in: .whitespacesAndNewlines)
             }
         } catch is Stopped {
-            return []
+            return nil
         }
     }
 

@@ -61,13 +61,6 @@ enum Markdown {
             .joined(separator: "\n")
     }
 
-    /// One argument of a shell command, quoted where it must be.
-    static func shell(_ word: String) -> String {
-        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,+@%")
-        if !word.isEmpty, word.allSatisfy(plain.contains) { return word }
-        return "'" + lines(word).joined(separator: " ").replacingOccurrences(of: "'", with: "'\\''") + "'"
-    }
-
     /// A Python string literal.
     static func python(_ text: String) -> String {
         let escaped = text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")

@@ -10,8 +10,8 @@ extension Report {
         guard let base = value("base_model") ?? facts.base?.files.first?.path else { return [] }
         let prompt = Markdown.lines(history.samples.first?.prompt ?? language("Hello!", "你好!")).first ?? ""
         let command = [
-            "./lora", "generate", "--base", Markdown.shell(base), "--adapter", Markdown.shell(adapter), "--prompt",
-            Markdown.shell(prompt),
+            "./lora generate --base", base.shellWord, "--adapter", adapter.shellWord,
+            facts.data?.isRaw == true ? "--raw --prompt" : "--prompt", prompt.shellWord,
         ].joined(separator: " ")
         var parts = [
             language("## How to use", "## 如何使用"),

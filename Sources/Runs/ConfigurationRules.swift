@@ -59,6 +59,7 @@ extension ConfigurationReader {
     /// What the base model's kind, keys or the data's kind say about the task; nil where they say nothing.
     private var impliedTask: TaskType? {
         let base = configuration.model.baseModel
+        if ModelCatalogue.path(base) != base { return .textGeneration }
         switch (base as NSString).pathExtension.lowercased() {
         case "gguf", "bin": return .textGeneration
         case "ckpt": return .textToImage
@@ -71,7 +72,7 @@ extension ConfigurationReader {
         }
         for path in [configuration.data.metadataPath, configuration.data.trainData].compactMap({ $0 }) {
             let kind = (path as NSString).pathExtension.lowercased()
-            if ["jsonl", "json", "txt"].contains(kind) { return .textGeneration }
+            if ["jsonl", "ndjson", "json", "txt", "csv", "tsv"].contains(kind) { return .textGeneration }
         }
         return base.lowercased().hasSuffix(".safetensors") ? .textToImage : nil
     }

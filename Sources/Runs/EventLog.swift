@@ -21,10 +21,13 @@ public final class EventLog {
         if event.type == .checkpoint || event.type == .finish { file.flush() }
     }
 
-    /// Takes back everything after step `step`: a run that goes on from there will say it again.
+    /// Takes back everything after step `step`, and that step's samples, which follow its checkpoint: a run that goes on
+    /// from there will say it again.
     public func truncate(afterStep step: Int) throws {
         let data = try Self.contents(of: url)
-        let kept = try Self.scan(data, of: url).filter { $0.event.step <= step }
+        let kept = try Self.scan(data, of: url).filter { line in
+            line.event.step < step || (line.event.step == step && (line.event.type != .sample || step == 0))
+        }
         let text = kept.reduce(into: Data()) { $0 += data[$1.bytes] }
         try AtomicFile.write(text, to: url)
         file = try AppendedFile(url)

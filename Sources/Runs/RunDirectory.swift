@@ -69,7 +69,8 @@ public final class RunDirectory {
         facts = changed
     }
 
-    /// Prepares to go on after `step`: later events and checkpoints are taken back.
+    /// Prepares to go on after `step`: later events and checkpoints are taken back, and the step's samples, which are
+    /// made after its checkpoint.
     public func rewind(toStep step: Int) throws {
         try checkpoints.remove(afterStep: step)
         try events.truncate(afterStep: step)

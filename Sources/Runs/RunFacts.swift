@@ -51,6 +51,8 @@ public struct DataFacts: Codable, Sendable, Equatable {
     public var truncated: Int
     public var split: Int
     public var dropped: Int
+    /// Whether answers directly follow what was asked; absent in old files.
+    public var isRaw: Bool?
     public var warnings: [String]
 
     public init(

@@ -50,7 +50,7 @@ public struct RunLayout: Sendable {
     }
 
     /// Whether a step was ever made, so that something would be lost with the folder.
-    func holdsWork() throws -> Bool {
+    public func holdsWork() throws -> Bool {
         try checkpoints.newest != nil || readEvents().contains { $0.type == .step }
     }
 
@@ -68,7 +68,8 @@ public struct RunLayout: Sendable {
         }
     }
 
-    func differences(_ identity: RunIdentity, _ facts: RunFacts) -> [String] {
+    /// What another run asked for, as far as the folder tells.
+    public func differences(_ identity: RunIdentity, _ facts: RunFacts) -> [String] {
         identity.differences(from: try? readConfiguration(), facts)
     }
 
@@ -115,7 +116,7 @@ public struct RunLayout: Sendable {
     }
 
     /// Refuses a folder with files in it that no run made.
-    func refuseForeignFiles() throws {
+    public func refuseForeignFiles() throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder) else { return }
         guard isFolder.boolValue else { throw RunError.notAFolder(path: shown) }

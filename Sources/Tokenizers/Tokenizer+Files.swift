@@ -1,12 +1,13 @@
 // The tokenizer's files as Python's `AutoTokenizer` reads them.
 
+import Formats
 import Foundation
 
 extension Tokenizer {
-    /// The files that belong to a tokenizer in a Hugging Face folder.
-    private static let names = [
+    /// The files that belong to a tokenizer in a Hugging Face folder, as far as there are any.
+    public static let fileNames = [
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "chat_template.jinja", "tokenizer.model", "vocab.json", "merges.txt",
+        "chat_template.jinja", "generation_config.json", "tokenizer.model", "vocab.json", "merges.txt",
     ]
 
     /// Writes `tokenizer.json` and `tokenizer_config.json`, or copies the originals when they came from a folder.
@@ -19,13 +20,13 @@ extension Tokenizer {
                 remedy: "choose a folder where you may write")
         }
         guard let folder else {
-            try write(hubJSON(), to: target.appendingPathComponent("tokenizer.json"))
-            return try write(configJSON(), to: target.appendingPathComponent("tokenizer_config.json"))
+            try AtomicFile.write(hubJSON(), to: target.appendingPathComponent("tokenizer.json"))
+            return try AtomicFile.write(configJSON(), to: target.appendingPathComponent("tokenizer_config.json"))
         }
-        for name in Self.names {
+        for name in Self.fileNames {
             let source = folder.appendingPathComponent(name)
             guard FileManager.default.fileExists(atPath: source.path) else { continue }
-            try write(try read(source), to: target.appendingPathComponent(name))
+            try AtomicFile.write(try read(source), to: target.appendingPathComponent(name))
         }
     }
 
@@ -36,16 +37,6 @@ extension Tokenizer {
             throw TokenizerError.unusableFile(
                 file: url.path, reason: "cannot be read any more",
                 remedy: "check that the model's folder is still there")
-        }
-    }
-
-    private func write(_ data: Data, to url: URL) throws {
-        do {
-            try data.write(to: url, options: .atomic)
-        } catch {
-            throw TokenizerError.unusableFile(
-                file: url.path, reason: "cannot be written (\(error.localizedDescription))",
-                remedy: "check the free space and that you may write there")
         }
     }
 }

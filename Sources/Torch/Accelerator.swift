@@ -5,7 +5,7 @@ import Foundation
 
 /// The machine's means to compute.
 public enum Accelerator {
-    /// libtorch's own version, such as `2.11.0`.
+    /// The version of libtorch that this was built for, such as `2.11.0`.
     public static var version: String { String(cString: ctorch_version()) }
 
     /// Threads that one operator uses on the CPU.

@@ -42,6 +42,8 @@ public final class Trainer {
     private let listeners: [any TrainingListener]
     private let device: Device
     private var stops = false
+    /// Whether someone asked to stop before samples were made.
+    private var lacksSamples = false
 
     public init(
         _ plan: TrainerPlan, parameters: [(key: String, value: Tensor)], optimizer: AdamW, checkpoints: Checkpoints,
@@ -62,18 +64,22 @@ public final class Trainer {
     /// Trains from after step `first` to the end, or until a listener asks to stop.
     public func train(_ task: some TrainingTask, from first: Int) throws -> TrainingEnd {
         try tell(event(.start, step: first))
-        if first == 0 { try showSamples(task, step: 0) }
+        // A run goes on from a checkpoint, and the samples of its step come after it: they are made anew.
+        if first == 0 || areSamplesDue(first) { try showSamples(task, step: first) }
         var step = first
         while step < plan.totalSteps, !stops {
             try advance(task, from: step)
             step += 1
-            let isLast = step == plan.totalSteps
-            if isLast || isDue(plan.validationSteps, step) { try validate(task, step: step) }
-            if isLast || stops || isDue(plan.saveSteps, step) { try save(task, step: step) }
-            if isLast || isDue(plan.sampleSteps, step) { try showSamples(task, step: step) }
+            if step == plan.totalSteps || isDue(plan.validationSteps, step) { try validate(task, step: step) }
+            let saves = step == plan.totalSteps || stops || isDue(plan.saveSteps, step)
+            if saves { try save(task, step: step) }
+            if areSamplesDue(step) { try showSamples(task, step: step) }
+            if stops, !saves { try save(task, step: step) }
         }
-        return step < plan.totalSteps ? .interrupted : .done
+        return step < plan.totalSteps || lacksSamples ? .interrupted : .done
     }
+
+    private func areSamplesDue(_ step: Int) -> Bool { step == plan.totalSteps || isDue(plan.sampleSteps, step) }
 
     private func advance(_ task: some TrainingTask, from step: Int) throws {
         let start = ContinuousClock.now
@@ -128,7 +134,11 @@ public final class Trainer {
 
     /// Before the first step, the base model's; later, the adapter's.
     private func showSamples(_ task: some TrainingTask, step: Int) throws {
-        for sample in try withoutGradients({ try task.makeSamples(withAdapter: step > 0) }) {
+        guard let samples = try withoutGradients({ try task.makeSamples(withAdapter: step > 0) }) else {
+            (stops, lacksSamples) = (true, true)
+            return
+        }
+        for sample in samples {
             var event = event(.sample, step: step)
             (event.prompt, event.text, event.path) = (sample.prompt, sample.text, sample.path)
             event.name = step > 0 ? "adapter" : "base"

@@ -22,7 +22,8 @@ enum TrainingState {
     /// Fills `tensors` from a checkpoint; every one must be there in its shape.
     static func read(_ tensors: [(key: String, value: Tensor)], step: Int, from folder: URL) throws {
         let url = folder.appendingPathComponent(name)
-        let file = try SafetensorsFile(url)
+        let file: SafetensorsFile
+        do { file = try SafetensorsFile(url) } catch { throw TrainingError.unreadable(problem: "\(error)") }
         guard file.metadata["step"] == "\(step)" else {
             throw TrainingError.state(
                 path: url.path, problem: "is of step \(file.metadata["step"] ?? "?"), expected \(step)"
@@ -45,14 +46,18 @@ enum TrainingState {
 /// Why training could not go on.
 public enum TrainingError: Error, CustomStringConvertible {
     case state(path: String, problem: String)
+    case unreadable(problem: String)
     case notFinite(what: String, step: Int, samples: [String])
+
+    private static let remedy = "remove this checkpoint's folder to go on from the one before"
 
     public var description: String {
         switch self {
         case .state(let path, let problem):
-            "\(path): \(problem); remove this checkpoint's folder to go on from the one before"
+            "\(path): \(problem); \(Self.remedy)"
+        case .unreadable(let problem): "\(problem.prefix { $0 != ";" }); \(Self.remedy)"
         case .notFinite(let what, let step, let samples):
-            "step \(step): the \(what) is not a finite number; nothing after step \(step - 1) was saved. Its samples: "
+            "step \(step): the \(what) is not a finite number; the checkpoints before it are kept. Its samples: "
                 + samples.prefix(8).joined(separator: ", ") + (samples.count > 8 ? " …" : "")
                 + ". Try a lower learning_rate, or look at these samples"
         }

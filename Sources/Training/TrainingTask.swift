@@ -25,8 +25,9 @@ public protocol TrainingTask: AnyObject {
     func samples(ofStep step: Int) -> [String]
     /// The mean loss over what was held back; nil where nothing was.
     func validationLoss() throws -> Double?
-    /// Answers or pictures to look at, made with the adapter or by the base model alone.
-    func makeSamples(withAdapter: Bool) throws -> [SampleResult]
+    /// Answers or pictures to look at, made with the adapter or by the base model alone; nil where someone asked to
+    /// stop before they were made.
+    func makeSamples(withAdapter: Bool) throws -> [SampleResult]?
     /// Writes the adapter, complete and ready to use, into an empty folder.
     func writeAdapter(to folder: String) throws
 }

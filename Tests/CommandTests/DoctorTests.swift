@@ -84,7 +84,7 @@ struct DoctorTests {
             try write("mine", to: "thesis.txt", in: output)
             let result = try lora("doctor", "run.yaml", in: folder)
             #expect(result.status == 1)
-            #expect(result.output.contains("problem  output folder: runs/tiny holds thesis.txt and no run"))
+            #expect(result.output.contains("runs/tiny: holds thesis.txt and no run"))
             #expect(try FileManager.default.contentsOfDirectory(atPath: output.path) == ["thesis.txt"])
         }
     }

@@ -105,7 +105,7 @@ struct TrainTests {
             let adapted = try answer("runs/tiny")
             #expect(adapted != plain)
             #expect(try answer("runs/tiny:0") == plain)
-            #expect(try answer("runs/tiny:0.5", "runs/tiny/checkpoints:0.5") == adapted)
+            #expect(try answer("runs/tiny:0.25", "runs/tiny/checkpoints:0.75") == adapted)
         }
     }
 

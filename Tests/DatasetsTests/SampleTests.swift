@@ -101,6 +101,22 @@ struct SampleTests {
         #expect(data.summary.warnings[0].contains("one sample an answer"))
     }
 
+    @Test("begin as a question does when the trained model is asked")
+    func questions() throws {
+        let line = #"{"prompt":"a </s>","completion":"b"}"#
+        for (tokenizer, isRaw) in [
+            (ByteTokenizer(), true), (ByteTokenizer(addsBOS: true), true),
+            (ByteTokenizer(chatTemplateSource: ByteTokenizer.template), false),
+        ] {
+            let data = try dataset(line, tokenizer: tokenizer)
+            #expect(data.summary.isRaw == isRaw)
+            let question = try PromptEncoder(tokenizer, isRaw: data.summary.isRaw).encode("a </s>")
+            let sample = try #require(data.samples.first)
+            #expect(sample.tokens.prefix(question.count).map(Int.init) == question)
+            #expect(sample.isTrained.prefix(question.count).allSatisfy { !$0 } && sample.isTrained[question.count])
+        }
+    }
+
     @Test("leave the header untrained where the template knows no generation prompt")
     func headers() throws {
         let template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}</s>{% endfor %}"

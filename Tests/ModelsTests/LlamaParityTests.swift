@@ -75,7 +75,7 @@ struct LlamaParityTests {
         let adapter = try TinyAdapter(.all, of: .qwen2, on: tiny)
         _ = try backward(tiny, adapter, .endToEnd)
         let weights = tiny.llama.modules(of: Linear.self).map(\.module.weight.stored.data)
-        #expect(weights.count == 15)
+        #expect(weights.count == 14)
         #expect(weights.allSatisfy { !$0.requiresGrad && $0.grad == nil })
     }
 }

@@ -23,10 +23,10 @@ struct MarkdownTests {
 
     @Test("words are quoted for the shell and for Python where they must be")
     func quoting() {
-        #expect(Markdown.shell("runs/a-1.0") == "runs/a-1.0")
-        #expect(Markdown.shell("What's `this`?") == "'What'\\''s `this`?'")
-        #expect(Markdown.shell("") == "''")
-        #expect(Markdown.shell("~/a") == "'~/a'")
+        #expect("runs/a-1.0".shellWord == "runs/a-1.0")
+        #expect("What's `this`?".shellWord == "'What'\\''s `this`?'")
+        #expect("".shellWord == "''")
+        #expect("~/a".shellWord == "'~/a'")
         #expect(Markdown.python("a\"b\\c\nd") == "\"a\\\"b\\\\c\\nd\"")
     }
 

@@ -84,7 +84,13 @@ struct ChatTemplateTests {
         #expect(failure("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").contains("stopped after 50 macros"))
         let deep = "{{ " + String(repeating: "(", count: 5000) + String(repeating: ")", count: 5000) + " }}"
         #expect(failure(deep).contains("nested more than 100 levels deep"))
-        #expect(failure("{{ 1" + String(repeating: "+1", count: 5000) + " }}").contains("200 operators in a row"))
+        let chain = "{{ 1" + String(repeating: "+1", count: 5000) + " }}"
+        #expect(failure(chain).contains("400 operators in an expression"))
+        let bracket = "(1" + String(repeating: "+1", count: 190)
+        let nested = String(repeating: bracket, count: 80) + String(repeating: ")", count: 80)
+        #expect(failure("{{ \(nested) }}").contains("400 operators in an expression"))
+        let list = "{% set ns = namespace(a=1) %}{% for i in range(100000) %}{% set ns.a = [ns.a] %}{% endfor %}"
+        #expect(failure(list).contains("nested too deep"))
         let growth =
             "{% set ns = namespace(a='aaaaaaaaaaaaaaaa') %}{% for i in range(40) %}"
             + "{% set ns.a = ns.a ~ ns.a %}{% endfor %}"

@@ -22,6 +22,8 @@ final class TinyTask: TrainingTask {
     var accumulates = false
     /// The step, counted from 0, whose loss is not a number; `spoiltGradient`: whose gradient is infinite.
     var spoiltLoss, spoiltGradient: Int?
+    /// Whether someone asks to stop while the adapter's samples are made.
+    var stopsBeforeSamples = false
 
     convenience init(_ model: String, _ adapter: String) throws {
         let folder = goldens.appendingPathComponent("llama-\(model)")
@@ -68,8 +70,9 @@ final class TinyTask: TrainingTask {
 
     func validationLoss() throws -> Double? { 1.5 }
 
-    func makeSamples(withAdapter: Bool) throws -> [SampleResult] {
-        [SampleResult(prompt: "why?", text: withAdapter ? "because" : "?")]
+    func makeSamples(withAdapter: Bool) throws -> [SampleResult]? {
+        if stopsBeforeSamples, withAdapter { return nil }
+        return [SampleResult(prompt: "why?", text: withAdapter ? "because" : "?")]
     }
 
     func writeAdapter(to folder: String) throws {

@@ -68,10 +68,33 @@ struct TrainerTests {
             run.task.spoiltLoss = 3
             #expect(
                 message { try run.train() }?.hasPrefix(
-                    "step 4: the loss is not a finite number; nothing after step 3 was saved. "
+                    "step 4: the loss is not a finite number; the checkpoints before it are kept. "
                         + "Its samples: data.jsonl:4, data.jsonl:2. Try a lower learning_rate") == true)
             #expect(run.checkpoints.all.map(\.step) == [3, 2, 1])
             run.task.spoiltLoss = nil
+        }
+    }
+
+    @Test("a run that is stopped before its last samples were made makes them when it goes on")
+    func samplesInterrupted() throws {
+        try withTemporaryFolder { folder in
+            let first = try run(folder) { $0.totalSteps = 2 }
+            first.task.stopsBeforeSamples = true
+            #expect(try first.train() == .interrupted)
+            #expect(first.checkpoints.newest?.step == 2)
+            let second = try run(folder) { $0.totalSteps = 2 }
+            #expect(try second.train() == .done)
+            #expect(second.recorder.events.map(\.type) == [.start, .sample])
+        }
+    }
+
+    @Test("a run that is stopped while samples are made on the way keeps the steps it did")
+    func samplesInterruptedOnTheWay() throws {
+        try withTemporaryFolder { folder in
+            let run = try run(folder) { ($0.saveSteps, $0.sampleSteps) = (0, 2) }
+            run.task.stopsBeforeSamples = true
+            #expect(try run.train() == .interrupted)
+            #expect(run.checkpoints.all.map(\.step) == [2])
         }
     }
 

@@ -24,7 +24,7 @@ public enum SafetensorsWriter {
         /// A tensor of floats.
         public init(name: String, shape: [Int], floats: [Float]) {
             self.init(name: name, type: .f32, shape: shape) {
-                Data(floats.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) })
+                floats.map(\.bitPattern.littleEndian).withUnsafeBytes { Data($0) }
             }
         }
     }

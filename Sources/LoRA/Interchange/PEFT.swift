@@ -56,7 +56,8 @@ public enum PEFT {
         let entries = try paths.map { key in
             let path = key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key
             guard let layer = layers[path] else {
-                throw LoRAError.file(path: file.file.url.path, problem: "'\(key)' adapts a layer this model lacks")
+                let problem = "'\(key)' adapts a layer that this model lacks or that takes no adapter here"
+                throw LoRAError.file(path: file.file.url.path, problem: problem)
             }
             left.subtract(["\(key).lora_A.weight", "\(key).lora_B.weight"])
             let adapter = try adapter(key, in: file, for: layer, lora, on: device)

@@ -19,6 +19,8 @@ public struct SamplingOptions: Sendable {
 extension Llama {
     /// Continues each of `prompts` until one of `stops` or `maxTokens`; the stop itself is not given back.
     ///
+    /// Ends at the model's context length, too, and throws where a prompt leaves no room in it.
+    ///
     /// - Parameter onToken: hears of each new token and the place of its prompt as soon as it is chosen.
     public func generate(
         _ prompts: [[Int]], _ options: SamplingOptions, stops: Set<Int>,
@@ -28,8 +30,14 @@ extension Llama {
         if let empty = prompts.firstIndex(where: \.isEmpty) {
             throw TorchError.failed("prompt \(empty + 1) is empty: there is nothing to continue")
         }
+        let limit = config.contextLength ?? 1 << 16
+        if let long = prompts.map(\.count).max(), long >= limit {
+            throw ModelError.promptTooLong(tokens: long, limit: limit)
+        }
         return try withoutGradients {
-            let caches = prompts.map { KeyValueCache(layers: config.layers, capacity: $0.count + options.maxTokens) }
+            let caches = prompts.map { prompt in
+                KeyValueCache(layers: config.layers, capacity: min(limit, prompt.count + options.maxTokens))
+            }
             var streams = prompts.indices.map { RandomStream(seed: options.seed, purpose: "generate.\($0)") }
             var answers = prompts.map { _ in [Int]() }
             var (open, next) = (Array(prompts.indices), prompts)
@@ -41,7 +49,7 @@ extension Llama {
                     guard !stops.contains(token) else { continue }
                     answers[place].append(token)
                     try onToken(place, token)
-                    left.append((place, token))
+                    if caches[place].count < limit { left.append((place, token)) }
                 }
                 (open, next) = (left.map(\.place), left.map { [$0.token] })
             }

@@ -104,10 +104,18 @@ final class LlamaModel: Module {
     }
 }
 
+/// The head where it is not the embedding table. Its product with the hidden states is never made as a whole, so it
+/// takes no adapters.
+final class LlamaHead: Module {
+    let weight: Weights
+
+    init(_ config: LlamaConfig) { weight = Weights(config.vocabularySize, config.hiddenSize) }
+}
+
 /// A LLaMA-family language model with frozen weights.
 public final class Llama: Module {
     let model: LlamaModel
-    let lmHead: Linear?
+    let lmHead: LlamaHead?
     public let config: LlamaConfig
     public let placement: Placement
     /// Recompute each layer on the way back instead of keeping what it computed.
@@ -117,7 +125,7 @@ public final class Llama: Module {
     public init(_ config: LlamaConfig, on placement: Placement) {
         (self.config, self.placement) = (config, placement)
         model = LlamaModel(config)
-        lmHead = config.tiesEmbeddings ? nil : Linear(config.hiddenSize, config.vocabularySize, bias: false)
+        lmHead = config.tiesEmbeddings ? nil : LlamaHead(config)
         rope = RotaryEmbedding(
             headSize: config.headSize, base: config.ropeBase, scaling: config.ropeScaling, on: placement
         )

@@ -110,7 +110,10 @@ extension LlamaConfig {
             )
         default:
             throw ModelError.config(
-                file: url.path, problem: "rope scaling '\(type)' is not read here; known are default, linear, llama3"
+                file: url.path,
+                problem:
+                    "rope scaling '\(type)' with factor \(rope.factor.map { "\($0)" } ?? "none") is not read here; known "
+                    + "are default, linear and llama3, the last two with a factor above 0"
             )
         }
     }
@@ -135,7 +138,8 @@ extension LlamaConfig {
             vocabularySize: try gguf.tensor("token_embd.weight").shape.first ?? 0,
             normEpsilon: try gguf.real("\(kind).attention.layer_norm_rms_epsilon"),
             ropeBase: gguf.metadata["\(kind).rope.freq_base"]?.real ?? 10_000,
-            ropeScaling: try Self.scaling(gguf, kind), tiesEmbeddings: gguf.tensors["output.weight"] == nil,
+            ropeScaling: try Self.scaling(gguf, kind, headSize: headSize),
+            tiesEmbeddings: gguf.tensors["output.weight"] == nil,
             hasQueryBias: gguf.tensors["blk.0.attn_q.bias"] != nil,
             hasOutputBias: gguf.tensors["blk.0.attn_output.bias"] != nil,
             hasFeedForwardBias: gguf.tensors["blk.0.ffn_gate.bias"] != nil,
@@ -144,8 +148,16 @@ extension LlamaConfig {
         try check(name)
     }
 
-    private static func scaling(_ gguf: GGUFFile, _ kind: String) throws -> RotaryScaling {
-        if let divisors = gguf.tensors["rope_freqs.weight"] { return .divisors(try divisors.floats().map(Double.init)) }
+    private static func scaling(_ gguf: GGUFFile, _ kind: String, headSize: Int) throws -> RotaryScaling {
+        if let stored = gguf.tensors["rope_freqs.weight"] {
+            let divisors = try stored.floats().map(Double.init)
+            guard divisors.count == headSize / 2, divisors.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+                throw ModelError.config(
+                    file: gguf.file.url.path,
+                    problem: "'rope_freqs.weight' must hold \(headSize / 2) numbers above 0, one for each frequency")
+            }
+            return .divisors(divisors)
+        }
         guard let type = gguf.metadata["\(kind).rope.scaling.type"]?.string, type != "none" else { return .none }
         guard type == "linear", let factor = gguf.metadata["\(kind).rope.scaling.factor"]?.real, factor > 0 else {
             throw ModelError.config(
@@ -164,7 +176,9 @@ extension LlamaConfig {
         for (name, size) in sizes where size < 1 || size > 1 << 24 {
             throw ModelError.config(file: file, problem: "\(name) is \(size)")
         }
-        guard heads.isMultiple(of: keyValueHeads), headSize.isMultiple(of: 2), layers <= 10_000 else {
+        let largest = max(heads * headSize, vocabularySize, intermediateSize)  // each factor is at most 2²⁴
+        guard heads.isMultiple(of: keyValueHeads), headSize.isMultiple(of: 2), layers <= 10_000, largest <= 1 << 24
+        else {
             let found = "\(heads) heads, \(keyValueHeads) key-value heads of \(headSize), \(layers) layers"
             throw ModelError.config(file: file, problem: "these do not go together: \(found)")
         }
@@ -175,12 +189,15 @@ extension LlamaConfig {
 public enum ModelError: Error, CustomStringConvertible {
     case architecture(file: String, found: String)
     case config(file: String, problem: String)
+    case promptTooLong(tokens: Int, limit: Int)
 
     public var description: String {
         switch self {
         case .architecture(let file, let found):
             "\(file): architecture '\(found)' is not supported; use a LLaMA, Mistral, SmolLM or Qwen2 model"
         case .config(let file, let problem): "\(file): \(problem)"
+        case .promptTooLong(let tokens, let limit):
+            "the prompt has \(tokens) tokens, and the model was made for \(limit) with the answer; shorten it"
         }
     }
 }

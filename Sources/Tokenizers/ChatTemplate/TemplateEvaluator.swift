@@ -140,6 +140,9 @@ struct TemplateEvaluator {
     }
 
     private mutating func assign(_ value: TemplateValue, to target: TemplateTarget, line: Int) throws {
+        guard value.isShallow else {
+            throw ChatTemplateError.evaluation(line: line, message: "a value nested too deep or too large to keep")
+        }
         switch target {
         case .name(let name):
             scope.values[name] = value

@@ -23,12 +23,14 @@ extension TemplateParser {
 
     /// `a if condition else b`, and everything tighter.
     mutating func expression() throws -> TemplateExpression {
-        try nested { parser in
+        if expressionDepth == 0 { operators = 0 }
+        expressionDepth += 1
+        defer { expressionDepth -= 1 }
+        return try nested { parser in
             let line = parser.token.line
             var value = try parser.disjunction()
-            var links = 0
             while parser.take(name: "if") {
-                try parser.link(&links)
+                try parser.link()
                 let condition = try parser.disjunction()
                 let otherwise = parser.take(name: "else") ? try parser.expression() : nil
                 value = TemplateExpression(kind: .condition(condition, then: value, otherwise: otherwise), line: line)
@@ -39,11 +41,10 @@ extension TemplateParser {
 
     private mutating func disjunction() throws -> TemplateExpression {
         var left = try conjunction()
-        var links = 0
         while isName("or") {
             let line = token.line
             advance()
-            try link(&links)
+            try link()
             left = TemplateExpression(kind: .binary("or", left, try conjunction()), line: line)
         }
         return left
@@ -51,11 +52,10 @@ extension TemplateParser {
 
     private mutating func conjunction() throws -> TemplateExpression {
         var left = try negation()
-        var links = 0
         while isName("and") {
             let line = token.line
             advance()
-            try link(&links)
+            try link()
             left = TemplateExpression(kind: .binary("and", left, try negation()), line: line)
         }
         return left
@@ -108,11 +108,10 @@ extension TemplateParser {
         _ symbols: [String], _ operand: (inout Self) throws -> TemplateExpression
     ) throws -> TemplateExpression {
         var left = try operand(&self)
-        var links = 0
         while case .symbol(let symbol) = token.kind, symbols.contains(symbol) {
             let line = token.line
             advance()
-            try link(&links)
+            try link()
             left = TemplateExpression(kind: .binary(symbol, left, try operand(&self)), line: line)
         }
         return left
@@ -131,12 +130,12 @@ extension TemplateParser {
         return allowsFilter ? try filters(value) : value
     }
 
-    /// Counts the links of a chain, which nest in the tree to the left.
-    private func link(_ count: inout Int) throws {
-        count += 1
-        guard count <= Self.maximumChain else {
+    /// Counts the operators of an expression, each of which may nest the tree one level deeper.
+    private mutating func link() throws {
+        operators += 1
+        guard operators <= Self.maximumOperators else {
             throw ChatTemplateError.syntax(
-                line: token.line, message: "more than \(Self.maximumChain) operators in a row")
+                line: token.line, message: "more than \(Self.maximumOperators) operators in an expression")
         }
     }
 
@@ -216,10 +215,9 @@ extension TemplateParser {
 
     private mutating func postfix(_ start: TemplateExpression) throws -> TemplateExpression {
         var value = start
-        var links = 0
         while true {
             let line = token.line
-            try link(&links)
+            try link()
             if take(symbol: ".") {
                 if case .integer(let index) = token.kind {
                     advance()
@@ -281,10 +279,9 @@ extension TemplateParser {
     /// `| filter`, `is test` and calls of what they give.
     private mutating func filters(_ start: TemplateExpression) throws -> TemplateExpression {
         var value = start
-        var links = 0
         while true {
             let line = token.line
-            try link(&links)
+            try link()
             if take(symbol: "|") {
                 let (name, arguments) = try filterName()
                 value = TemplateExpression(kind: .filter(value, name, arguments), line: line)

@@ -7,10 +7,15 @@ struct TemplateParser {
     var position = 0
     var depth = 0
 
+    /// Brackets and blocks around the place being read.
+    var expressionDepth = 0
+    /// Operators of the expression being read, those in its brackets included.
+    var operators = 0
+
     /// Deeper nesting than this is refused, so that no template can exhaust the stack.
     static let maximumDepth = 100
-    /// Longer chains such as `a + b + c …` are refused for the same reason.
-    static let maximumChain = 200
+    /// Expressions such as `a + b + c …` with more operators are refused for the same reason.
+    static let maximumOperators = 400
 
     /// The statements of `source`.
     static func parse(_ source: String) throws -> [TemplateStatement] {

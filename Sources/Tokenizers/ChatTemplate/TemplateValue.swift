@@ -19,6 +19,28 @@ enum TemplateValue {
     case loop(TemplateLoopState)
 }
 
+extension TemplateValue {
+    /// Whether lists and maps lie in each other at most so deep: taking apart what is deeper would exhaust the stack.
+    var isShallow: Bool {
+        var room = 1_000_000  // values looked at: a list may hold the same list many times over
+        return fits(100, &room)
+    }
+
+    private func fits(_ depth: Int, _ room: inout Int) -> Bool {
+        room -= 1
+        let inner: [TemplateValue]
+        switch self {
+        case .list(let items): inner = items
+        case .map(let map): inner = map.pairs.map(\.value)
+        case .method(let value, _): inner = [value]
+        default: return room > 0
+        }
+        guard depth > 0, room > 0 else { return false }
+        for value in inner where !value.fits(depth - 1, &room) { return false }
+        return true
+    }
+}
+
 /// Keys and values in the order in which they were written.
 struct TemplateMap {
     private(set) var keys: [String] = []
