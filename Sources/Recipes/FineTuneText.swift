@@ -70,7 +70,7 @@ public struct FineTuneText {
         )
         let plan = plan(data)
         try session.directory.updateFacts { facts in
-            facts.base = try? base.facts(model, files: files)
+            facts.base = base.facts(model, files: files)
             facts.data = data.facts
             facts.adapter = AdapterFacts(
                 modules: adapters.matches, parameters: adapters.parameterCount, scale: adapters.config.scale

@@ -7,24 +7,45 @@ import Models
 import Runs
 import Tokenizers
 
-/// A base model that has been found, not loaded.
+/// A base model that has been found, not loaded: what its headers say.
 public struct TextBase {
     public let url: URL
     public let tokenizer: Tokenizer
+    public let config: LlamaConfig
+    /// GGUF's `general.name` (often that of a conversion), or the folder's.
+    let name: String
+    /// Bytes of all tensors as they are stored.
+    let bytes: Int
+    /// Element types of the matrices, most bytes first.
+    let types: [ElementType]
     private let location: ModelLocation
 
     public init(_ url: URL) throws {
         self.url = url
         location = try ModelLocation.identify(url)
+        let tensors: [StoredTensor]
         switch location {
-        case .gguf(let file): tokenizer = try Tokenizer(gguf: GGUFFile(file))
-        case .huggingFace(let folder): tokenizer = try Tokenizer(folder: folder)
+        case .gguf(let file):
+            let gguf = try GGUFFile(file)
+            (tokenizer, config) = (try Tokenizer(gguf: gguf), try LlamaConfig(gguf: gguf))
+            (tensors, name) = (
+                Array(gguf.tensors.values), gguf.metadata["general.name"]?.string ?? url.lastPathComponent
+            )
+        case .huggingFace(let folder):
+            (tokenizer, config) = (try Tokenizer(folder: folder), try LlamaConfig(folder: folder))
+            (tensors, name) = (Array(try SafetensorsFolder(folder).tensors.values), url.lastPathComponent)
         case .safetensors(let file):
             throw ModelError.config(
-                file: file.path, problem: "a single safetensors file says nothing of its model; name its folder"
-            )
+                file: file.path, problem: "a single safetensors file says nothing of its model; name its folder")
         }
+        bytes = tensors.reduce(0) { $0 + $1.byteCount }
+        let sizes = tensors.filter { $0.shape.count > 1 }
+            .reduce(into: [ElementType: Int]()) { $0[$1.type, default: 0] += $1.byteCount }
+        types = sizes.sorted { ($1.value, $0.key.name) < ($0.value, $1.key.name) }.map(\.key)
     }
+
+    /// The types of the matrices, as `Q4_1 + Q8_0`.
+    var storage: String { types.map(\.name).joined(separator: " + ") }
 
     /// The files that decide which tokens there are and what the model computes of them.
     public func files() throws -> [FileFact] {
@@ -37,30 +58,11 @@ public struct TextBase {
         }
     }
 
-    /// What a report says of the model. GGUF's own `general.name` is often that of a conversion, so the file's is taken.
-    public func facts(_ model: Llama, files: [FileFact]) throws -> BaseFacts {
-        let slots = model.slots()
-        var name = url.lastPathComponent
-        if case .gguf(let file) = location, let given = try GGUFFile(file).metadata["general.name"]?.string {
-            name = given
-        }
-        return BaseFacts(
-            name: name, architecture: model.config.architecture,
-            parameters: slots.reduce(0) { $0 + $1.slot.shape.reduce(1, *) }, storage: try storage(), files: files
-        )
-    }
-
-    /// The element types of the matrices, most bytes first: `Q4_1 + Q8_0`.
-    private func storage() throws -> String {
-        let tensors: [StoredTensor] =
-            switch location {
-            case .gguf(let file): Array(try GGUFFile(file).tensors.values)
-            case .huggingFace(let folder): Array(try SafetensorsFolder(folder).tensors.values)
-            case .safetensors: []
-            }
-        let bytes = tensors.filter { $0.shape.count > 1 }
-            .reduce(into: [:]) { $0[$1.type.name, default: 0] += $1.byteCount }
-        return bytes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key).joined(separator: " + ")
+    /// What a report says of the model.
+    func facts(_ model: Llama, files: [FileFact]) -> BaseFacts {
+        BaseFacts(
+            name: name, architecture: config.architecture,
+            parameters: model.slots().reduce(0) { $0 + $1.slot.shape.reduce(1, *) }, storage: storage, files: files)
     }
 }
 

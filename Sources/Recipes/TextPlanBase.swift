@@ -8,54 +8,29 @@ import NN
 import Runs
 import Torch
 
-/// A base model as its headers describe it.
+/// A base model as its headers describe it, and the layers that follow from them.
+@dynamicMemberLookup
 struct PlannedBase {
     let found: TextBase
-    let config: LlamaConfig
     /// Every linear layer by its path, the head left out.
     let layers: [(path: String, inputs: Int, outputs: Int)]
     /// All weights.
     let parameters: Int
-    /// Bytes of all tensors as they are stored.
-    let bytes: Int
-    /// Element types of the matrices, most bytes first.
-    let types: [ElementType]
-    let name: String
 
     init(_ url: URL) throws {
         found = try TextBase(url)
-        let tensors: [StoredTensor]
-        switch try ModelLocation.identify(url) {
-        case .gguf(let file):
-            let gguf = try GGUFFile(file)
-            config = try LlamaConfig(gguf: gguf)
-            tensors = Array(gguf.tensors.values)
-            name = gguf.metadata["general.name"]?.string ?? url.lastPathComponent
-        case .huggingFace(let folder):
-            config = try LlamaConfig(folder: folder)
-            tensors = Array(try SafetensorsFolder(folder).tensors.values)
-            name = url.lastPathComponent
-        case .safetensors(let file):
-            throw ModelError.config(
-                file: file.path, problem: "a single safetensors file says nothing of its model; name its folder")
-        }
         // A model knows its shapes before it is filled, and takes no memory until then.
-        let skeleton = Llama(config, on: Placement(.cpu, .float32))
+        let skeleton = Llama(found.config, on: Placement(.cpu, .float32))
         layers = skeleton.modules(of: Linear.self).map { ($0.path, $0.module.weight.inputs, $0.module.weight.outputs) }
         parameters = skeleton.slots().reduce(0) { $0 + $1.slot.shape.reduce(1, *) }
-        bytes = tensors.reduce(0) { $0 + $1.byteCount }
-        let sizes = tensors.filter { $0.shape.count > 1 }.reduce(into: [ElementType: Int]()) { sizes, tensor in
-            sizes[tensor.type, default: 0] += tensor.byteCount
-        }
-        types = sizes.sorted { ($1.value, $0.key.name) < ($0.value, $1.key.name) }.map(\.key)
     }
+
+    subscript<T>(dynamicMember path: KeyPath<TextBase, T>) -> T { found[keyPath: path] }
 
     /// Weights of the decoder's linear layers.
     var linearElements: Int { layers.reduce(0) { $0 + $1.inputs * $1.outputs } }
     /// Weights of the head, which may be the embedding table.
-    var headElements: Int { config.vocabularySize * config.hiddenSize }
-    /// `Q4_1 + Q8_0`.
-    var storage: String { types.map(\.name).joined(separator: " + ") }
+    var headElements: Int { found.config.vocabularySize * found.config.hiddenSize }
 }
 
 /// The adapter that a configuration asks for, on the layers of a base.
