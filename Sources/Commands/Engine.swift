@@ -20,8 +20,7 @@ public enum Engine {
         arguments.append(nil)
         execv(path, arguments)
         let reason = String(cString: strerror(errno))
-        let note = "\(path): cannot be started: \(reason); run ./lora from the checkout to build it\n"
-        FileHandle.standardError.write(Data(note.utf8))
+        Console.say("\(path): cannot be started: \(reason); run ./lora from the checkout to build it")
         throw ExitStatus(1)
     }
 }

@@ -17,6 +17,7 @@ public func runCommand(_ root: any ParsableCommand.Type) -> Never {
         if let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-") { try expect(word, of: root) }
         var command = try root.parseAsRoot()
         try command.run()
+        try Console.finish()
         exit(0)
     } catch let status as ExitStatus {
         exit(status.code)
@@ -30,7 +31,8 @@ public func runCommand(_ root: any ParsableCommand.Type) -> Never {
         let code = root.exitCode(for: error)
         if code == .success {
             print(root.fullMessage(for: error))
-            exit(0)
+            if fflush(nil) == 0 { exit(0) }
+            fail("\(OutputError(code: errno))", 1)
         }
         if code == .validationFailure { fail(root.fullMessage(for: error), 2) }
         fail("\(error)", 1)
@@ -46,6 +48,6 @@ private func expect(_ word: String, of root: any ParsableCommand.Type) throws {
 }
 
 private func fail(_ message: String, _ code: Int32) -> Never {
-    FileHandle.standardError.write(Data("\(message)\n".utf8))
+    Console.say(message)
     exit(code)
 }

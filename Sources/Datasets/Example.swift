@@ -161,17 +161,17 @@ struct ExampleReader {
         _ members: [DataMember], _ record: DataRecord, _ place: String
     ) throws -> (DataFormat, ChatMessage) {
         func value(_ name: String) -> DataValue? { members.first { $0.key.lowercased() == name }?.value }
-        let role: DataValue, content: DataValue, format: DataFormat
+        let roleValue: DataValue, content: DataValue, format: DataFormat
         if let found = value("role"), let text = value("content") {
-            (role, content, format) = (found, text, .messages)
+            (roleValue, content, format) = (found, text, .messages)
         } else if let found = value("from"), let text = value("value") {
-            (role, content, format) = (found, text, .sharegpt)
+            (roleValue, content, format) = (found, text, .sharegpt)
         } else {
             let keys = members.map(\.key).joined(separator: ", ").excerpt(60)
             throw record.error("\(place): the keys are: \(keys); expected role and content, or from and value")
         }
-        guard case .string(let name) = role else {
-            throw record.error("\(place): expected a role as text, got \(role.kind)")
+        guard case .string(let name) = roleValue else {
+            throw record.error("\(place): expected a role as text, got \(roleValue.kind)")
         }
         if value("tool_calls") != nil, content == .null {
             throw record.error("\(place): tool calls cannot be trained on yet; remove the turn or write it as content")
@@ -179,7 +179,10 @@ struct ExampleReader {
         guard let text = Self.text(content) else {
             throw record.error("\(place): expected the content as text, got \(content.kind)")
         }
-        return (format, ChatMessage(role: Self.role(name), content: text))
+        guard let role = Self.role(name) else {
+            throw record.error("\(place): the role '\(name)' is unknown; use system, user, assistant or tool")
+        }
+        return (format, ChatMessage(role: role, content: text))
     }
 
     /// Text, or a list of parts that are all text.
@@ -204,5 +207,14 @@ struct ExampleReader {
         "function_response": "tool",
     ]
 
-    private static func role(_ name: String) -> String { roles[name.lowercased()] ?? name.lowercased() }
+    /// Roles that chat templates know. Another one is a slip of the pen more often than not, and its text would be lost.
+    private static let known: Set = [
+        "system", "developer", "user", "assistant", "tool", "function", "ipython", "environment", "context",
+        "documents",
+    ]
+
+    private static func role(_ name: String) -> String? {
+        let name = name.trimmingSpace.lowercased()
+        return known.contains(name) ? name : roles[name]
+    }
 }

@@ -24,11 +24,9 @@ struct Train: ParsableCommand {
         let configuration = try Configuration.load(arguments.file, overrides: arguments.overrides)
         let command = (["./lora"] + CommandLine.arguments.dropFirst().map(\.shellWord)).joined(separator: " ")
         Interrupt.listen()
-        let recipe = FineTuneText(configuration, command: command, program: Version.text) {
-            FileHandle.standardError.write(Data("\($0)\n".utf8))
-        }
+        let recipe = FineTuneText(configuration, command: command, program: Version.text, say: Console.say)
         if try recipe.run() == .interrupted {
-            FileHandle.standardError.write(Data("stopped and saved; the same command goes on from here\n".utf8))
+            Console.say("stopped and saved; the same command goes on from here")
             throw ExitStatus(130)
         }
     }

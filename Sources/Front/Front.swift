@@ -66,7 +66,7 @@ struct ReportCommand: ParsableCommand {
     func run() throws {
         let layout = RunLayout(URL(fileURLWithPath: folder, isDirectory: true))
         let files = try Report(layout, path: folder).write(to: layout.folder)
-        for warning in files.warnings { FileHandle.standardError.write(Data("\(warning)\n".utf8)) }
+        files.warnings.forEach(Console.say)
         print(files.readme.relativePath)
     }
 }

@@ -35,7 +35,7 @@ public final class GenerateText {
         while let line = readLine() {
             let words = line.split(separator: " ").map(String.init)
             if words.first == "/adapter" {
-                do { try use(Array(words.dropFirst())) } catch { tell("\(error)") }
+                do { try use(Array(words.dropFirst())) } catch { Console.say("\(error)") }
             } else if !words.isEmpty {
                 try answer(line)
             }
@@ -50,9 +50,9 @@ public final class GenerateText {
         )
         let stops = base.tokenizer.endOfTurnIDs
         _ = try model.generate([prompts.encode(question)], options, stops: stops) { _, token in
-            write(decoder.append(token))
+            try Console.write(decoder.append(token))
         }
-        write(decoder.finish() + "\n")
+        try Console.write(decoder.finish() + "\n")
     }
 
     /// Takes the adapters in use off and puts these on.
@@ -78,19 +78,12 @@ public final class GenerateText {
             }
             (path, strength) = (String(name[..<colon]), value)
         }
+        if path.hasSuffix("/" + PEFT.weightsName) { path.removeLast(PEFT.weightsName.count + 1) }
         let inner = URL(fileURLWithPath: path).appendingPathComponent("checkpoints", isDirectory: true)
         let isRun = FileManager.default.fileExists(atPath: inner.path)
         let folder = isRun ? inner : URL(fileURLWithPath: path, isDirectory: true)
         let set = try known[folder.path] ?? PEFT.read(folder, for: model, on: model.placement.device)
         known[folder.path] = set
         return (set, strength)
-    }
-
-    private func write(_ text: String) {
-        FileHandle.standardOutput.write(Data(text.utf8))
-    }
-
-    private func tell(_ line: String) {
-        FileHandle.standardError.write(Data("\(line)\n".utf8))
     }
 }

@@ -1,4 +1,4 @@
-// Ctrl-C: the first asks for a clean end, the second ends at once.
+// Ctrl-C: the first asks for a clean end, the second ends at once. So do other signals that ask a program to end.
 
 import Foundation
 import Runs
@@ -8,18 +8,30 @@ import Synchronization
 public enum Interrupt {
     private static let asked = Atomic<Bool>(false)
 
-    /// From now on, SIGINT and SIGTERM ask for a clean end; a second one ends the process as usual.
+    private static let note: StaticString = """
+
+        stopping after this step; once more ends at once and loses the steps since the last checkpoint
+
+        """
+
+    /// From now on, SIGINT, SIGTERM and SIGHUP ask for a clean end; a second one ends the process as usual. A console
+    /// that nobody reads any more ends nothing.
     public static func listen() {
         // A program may be started with these signals blocked, as a test runner's threads have them.
         var signals = sigset_t()
         sigemptyset(&signals)
-        for number in [SIGINT, SIGTERM] {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
             sigaddset(&signals, number)
-            signal(number) { number in
+            let before = signal(number) { number in
+                // Only what is safe in a signal handler.
                 Interrupt.asked.store(true, ordering: .relaxed)
+                _ = Foundation.write(2, Interrupt.note.utf8Start, Interrupt.note.utf8CodeUnitCount)
                 signal(number, SIG_DFL)
             }
+            // `nohup` starts a program that is to ignore the end of its terminal.
+            if number == SIGHUP, before.map({ unsafeBitCast($0, to: Int.self) }) == 1 { signal(number, SIG_IGN) }
         }
+        signal(SIGPIPE, SIG_IGN)
         sigprocmask(SIG_UNBLOCK, &signals, nil)
     }
 

@@ -14,7 +14,6 @@ public final class ConsoleProgress: TrainingListener {
     private var live = ""
     private var lastDrawn = -Double.infinity
     private var lastLine = -Double.infinity
-    private var sinceLine: [Double] = []
     private var begun: Double?
     /// The last steps' times and losses.
     private var recentSeconds: [Double] = []
@@ -44,7 +43,7 @@ public final class ConsoleProgress: TrainingListener {
         switch event.type {
         case .step: show(step: event)
         case .finish:
-            if terminal.columns() == nil, let lastStep, !sinceLine.isEmpty { plainLine(lastStep) }
+            if terminal.columns() == nil, let lastStep, lastLine < lastStep.time { plainLine(lastStep) }
             if let lastStep, terminal.columns() != nil, lastDrawn < lastStep.time { draw(lastStep) }
             leaveLiveLine()
             message(event)
@@ -59,7 +58,6 @@ public final class ConsoleProgress: TrainingListener {
         if let seconds = event.stepSeconds, seconds.isFinite { Self.keep(seconds, in: &recentSeconds) }
         if let loss = event.loss {
             Self.keep(loss, in: &recentLosses)
-            sinceLine.append(loss)
         }
         lastStep = event
         let isLast = totalSteps.map { event.step >= $0 } ?? false
@@ -73,18 +71,15 @@ public final class ConsoleProgress: TrainingListener {
 
     private func draw(_ event: TrainingEvent) {
         lastDrawn = event.time
-        let loss = recentLosses.isEmpty ? nil : recentLosses.reduce(0, +) / Double(recentLosses.count)
-        let fields = ProgressFields(event, total: totalSteps, loss: loss, secondsLeft: secondsLeft(event), language)
+        let fields = ProgressFields(event, total: totalSteps, loss: meanLoss, secondsLeft: secondsLeft(event), language)
         live = fields.line(columns: (terminal.columns() ?? 80) - 1)
         write("\r\u{1b}[2K\(live)")
     }
 
-    /// The loss is the mean of the steps since the line before.
     private func plainLine(_ event: TrainingEvent) {
         lastLine = event.time
-        let mean = sinceLine.isEmpty ? nil : sinceLine.reduce(0, +) / Double(sinceLine.count)
-        sinceLine = []
-        let fields = ProgressFields(event, total: totalSteps, loss: mean, secondsLeft: secondsLeft(event), language)
+        let fields = ProgressFields(
+            event, total: totalSteps, loss: meanLoss, secondsLeft: secondsLeft(event), language)
         write(fields.plain + "\n")
     }
 
@@ -98,6 +93,11 @@ public final class ConsoleProgress: TrainingListener {
     private func leaveLiveLine() {
         if !live.isEmpty { write("\n") }
         live = ""
+    }
+
+    /// Over the last steps, so that it depends on the step alone, not on when lines are printed.
+    private var meanLoss: Double? {
+        recentLosses.isEmpty ? nil : recentLosses.reduce(0, +) / Double(recentLosses.count)
     }
 
     private func secondsLeft(_ event: TrainingEvent) -> Double? {

@@ -11,8 +11,8 @@ extension Report {
         switch state {
         case .failed:
             text = language(
-                "Remove the cause first. A changed configuration is another run and needs another `output_dir`. ",
-                "请先排除原因;修改配置即成为另一次训练,需要另一个 `output_dir`。")
+                "Remove the cause first. Where that takes other settings and steps were already made, give the new run another `output_dir`. ",
+                "请先排除原因;如果需要修改会影响结果的设置,并且已完成若干步,请为新的训练另选 `output_dir`。")
         case .running: text = language("If the run was killed, start it again. ", "如果进程已被终止,请重新启动。")
         case .interrupted, .done: break
         }

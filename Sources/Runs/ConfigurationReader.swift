@@ -23,7 +23,7 @@ extension Configuration {
         _ text: String, source: String, overrides: [String] = [], paths: PathLookup = .asWritten
     ) throws(ConfigurationError) -> Configuration {
         var reader = try ConfigurationReader(text, source: source, paths: paths)
-        reader.readFile()
+        reader.readFile(without: Set(overrides.map { $0.prefix { $0 != "=" }.trimmingCharacters(in: .whitespaces) }))
         for override in overrides { reader.readOverride(override) }
         return try reader.finish()
     }
@@ -67,8 +67,9 @@ struct ConfigurationReader {
         (self.source, self.paths) = (source, paths)
     }
 
-    mutating func readFile() {
-        for entry in entries { read(entry, group: nil) }
+    /// Reads the file's keys but those that the command line gives.
+    mutating func readFile(without overridden: Set<String>) {
+        for entry in entries where !overridden.contains(entry.key) { read(entry, group: nil) }
     }
 
     /// Reads one `key=value` of the command line, which wins over the file.

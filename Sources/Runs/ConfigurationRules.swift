@@ -71,10 +71,15 @@ extension ConfigurationReader {
             if Settings.all.contains(where: { $0.onlyTask == task && given[$0.key] != nil }) { return task }
         }
         for path in [configuration.data.metadataPath, configuration.data.trainData].compactMap({ $0 }) {
-            let kind = (path as NSString).pathExtension.lowercased()
-            if ["jsonl", "ndjson", "json", "txt", "csv", "tsv"].contains(kind) { return .textGeneration }
+            let kinds = Set(([path] + Self.names(inFolder: path)).map { ($0 as NSString).pathExtension.lowercased() })
+            if !kinds.isDisjoint(with: ["jpg", "jpeg", "png", "webp"]) { return .textToImage }
+            if !kinds.isDisjoint(with: ["jsonl", "ndjson", "json", "txt", "csv", "tsv"]) { return .textGeneration }
         }
         return base.lowercased().hasSuffix(".safetensors") ? .textToImage : nil
+    }
+
+    private static func names(inFolder path: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     }
 
     private mutating func checkTaskKeys() {

@@ -47,6 +47,7 @@ public enum ModelCatalogue {
     private static func fetch(_ entry: Entry, to file: URL) throws {
         let note = "fetching \(entry.name) (\(entry.megabytes) MB, once) into \(file.relativePath)\n"
         try? FileHandle.standardError.write(contentsOf: Data(note.utf8))
+        sweep()
         let workshop = folder.appendingPathComponent(".fetch-\(ProcessInfo.processInfo.processIdentifier)")
         do {
             try FileManager.default.createDirectory(at: workshop, withIntermediateDirectories: true)
@@ -71,19 +72,32 @@ public enum ModelCatalogue {
         try FileManager.default.moveItem(at: found, to: file)
     }
 
+    /// Removes what fetches left that were killed.
+    private static func sweep() {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] {
+            guard name.hasPrefix(".fetch-"), let owner = pid_t(name.dropFirst(7)), kill(owner, 0) != 0 else { continue }
+            try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+        }
+    }
+
     private static func run(_ arguments: [String], _ entry: Entry) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments
-        process.standardOutput = FileHandle.standardError
+        let words = Pipe()
+        (process.standardOutput, process.standardError) = (words, words)
         do {
             try process.run()
         } catch {
             throw FetchError.failed(entry.name, "cannot start \(arguments[0]): \(error.localizedDescription)")
         }
+        let said = String(decoding: (try? words.fileHandleForReading.readToEnd()) ?? Data(), as: UTF8.self)
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
-            throw FetchError.failed(entry.name, "'\(arguments.prefix(4).joined(separator: " "))' failed")
+            let command = arguments.prefix(4).joined(separator: " ")
+            let lines = said.split(whereSeparator: \.isNewline)
+            let reason = (lines.last { $0.hasPrefix("ERROR") } ?? lines.last).map { " (\($0.prefix(160)))" } ?? ""
+            throw FetchError.failed(entry.name, "'\(command)' failed\(reason)")
         }
     }
 }

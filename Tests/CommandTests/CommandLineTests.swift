@@ -32,6 +32,34 @@ struct CommandLineTests {
         }
     }
 
+    @Test("an answer that cannot be written is told, not lost in silence")
+    func fullDevice() throws {
+        try withTemporaryFolder { folder in
+            for command in ["version", "--help", "train --help"] {
+                let process = Process()
+                process.executableURL = URL(fileURLWithPath: "/bin/sh")
+                process.arguments = ["-c", "'\(try programPath())' \(command) > /dev/full 2> errors"]
+                process.currentDirectoryURL = folder
+                try process.run()
+                process.waitUntilExit()
+                #expect(process.terminationStatus == 1)
+                let errors = try String(contentsOf: folder.appendingPathComponent("errors"), encoding: .utf8)
+                #expect(errors.hasPrefix("standard output: cannot be written: no space left on device"))
+            }
+        }
+    }
+
+    @Test("an override wins over a mistake in the file")
+    func overrideOfMistake() throws {
+        try withTinyRun("learning_rate: fast") { folder in
+            let (wrong, mended) = (
+                try lora("plan", "run.yaml", in: folder),
+                try lora("plan", "run.yaml", "--set", "learning_rate=1e-3", in: folder)
+            )
+            #expect(wrong.status == 2 && mended.status == 0)
+        }
+    }
+
     @Test("an unknown command is wrong usage")
     func unknownCommand() throws {
         try withTemporaryFolder { folder in

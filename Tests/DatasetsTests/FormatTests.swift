@@ -90,6 +90,10 @@ struct FormatTests {
                 "data.jsonl:1: cannot tell the format from the keys: foo, bar; expected alpaca: instruction"
             ),
             ("{}", "data.jsonl:1: cannot tell the format from the keys: none; expected alpaca"),
+            (
+                #"{"messages":[{"role":"user","content":"a"},{"role":"asistant","content":"b"}]}"#,
+                "data.jsonl:1: 'messages[1]': the role 'asistant' is unknown; use system, user, assistant or tool"
+            ),
             ("{\"text\":null}", "data.jsonl:1: 'text': expected text, got null"),
             (
                 "{\"text\":\"a\"}\n{\"prompt\":\"a\",\"completion\":\"b\"}",

@@ -78,7 +78,9 @@ public enum PEFT {
         guard a.shape == expected.0, b.shape == expected.1 else {
             throw LoRAError.file(
                 path: file.file.url.path,
-                problem: "'\(key)' is \(a.shape) and \(b.shape), expected \(expected.0) and \(expected.1)"
+                problem:
+                    "'\(key)' is \(a.shape) and \(b.shape), expected \(expected.0) and \(expected.1); was it trained "
+                    + "on another base model?"
             )
         }
         return LoRA(
@@ -142,7 +144,7 @@ extension PEFTConfig {
         do {
             self = try decoder.decode(PEFTConfig.self, from: data)
         } catch {
-            throw refuse("not a configuration of PEFT's LoRA: \(error)")
+            throw refuse("not a configuration of PEFT's LoRA: \((error as? DecodingError)?.inWords ?? "\(error)")")
         }
         guard peftType == "LORA" else { throw refuse("peft_type is '\(peftType)', expected 'LORA'") }
         guard r > 0 else { throw refuse("r is \(r)") }

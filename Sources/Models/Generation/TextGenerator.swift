@@ -30,6 +30,9 @@ extension Llama {
         if let empty = prompts.firstIndex(where: \.isEmpty) {
             throw TorchError.failed("prompt \(empty + 1) is empty: there is nothing to continue")
         }
+        if let largest = prompts.joined().max(), largest >= config.vocabularySize {
+            throw ModelError.token(largest, vocabulary: config.vocabularySize)
+        }
         let limit = config.contextLength ?? 1 << 16
         if let long = prompts.map(\.count).max(), long >= limit {
             throw ModelError.promptTooLong(tokens: long, limit: limit)

@@ -190,27 +190,17 @@ public enum ModelError: Error, CustomStringConvertible {
     case architecture(file: String, found: String)
     case config(file: String, problem: String)
     case promptTooLong(tokens: Int, limit: Int)
+    case token(Int, vocabulary: Int)
 
     public var description: String {
         switch self {
         case .architecture(let file, let found):
             "\(file): architecture '\(found)' is not supported; use a LLaMA, Mistral, SmolLM or Qwen2 model"
         case .config(let file, let problem): "\(file): \(problem)"
+        case .token(let token, let vocabulary):
+            "the tokenizer gives token \(token), but the model knows only \(vocabulary); do they belong together?"
         case .promptTooLong(let tokens, let limit):
             "the prompt has \(tokens) tokens, and the model was made for \(limit) with the answer; shorten it"
-        }
-    }
-}
-
-extension DecodingError {
-    /// What is missing or of another type, with its key.
-    var inWords: String {
-        switch self {
-        case .keyNotFound(let key, _): "missing key '\(key.stringValue)'"
-        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-            "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' is not a \(type)"
-        case .dataCorrupted(let context): "not valid JSON: \(context.debugDescription)"
-        @unknown default: "\(self)"
         }
     }
 }
