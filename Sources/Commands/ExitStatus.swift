@@ -6,8 +6,10 @@ import Runs
 
 /// Ends the program with a status of its own; whatever there was to say has been said.
 public struct ExitStatus: Error {
+    /// The program's exit status.
     public let code: Int32
 
+    /// Makes an error that ends the program with this status and without a message.
     public init(_ code: Int32) { self.code = code }
 }
 

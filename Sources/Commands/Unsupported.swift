@@ -16,6 +16,7 @@ extension Configuration {
 public struct UsageError: Error, CustomStringConvertible {
     let problem: String
 
+    /// Makes an error; `problem` is the whole message, on one line, with what to do.
     public init(problem: String) { self.problem = problem }
 
     public var description: String { problem }

@@ -2,11 +2,13 @@
 
 /// The order of samples in training. Nothing needs to be stored to resume at any step.
 public struct BatchPlan: Sendable, Equatable {
+    /// Tokens of each sample, in the data's order.
     public let sampleLengths: [Int]
     /// Samples of a micro-batch.
     public let batchSize: Int
     /// Micro-batches of a step.
     public let accumulation: Int
+    /// What the order of every epoch follows from.
     public let seed: UInt64
 
     /// Makes a plan for samples of these lengths in tokens.

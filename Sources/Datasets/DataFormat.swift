@@ -2,10 +2,15 @@
 
 /// A layout of training data.
 public enum DataFormat: String, Sendable, Codable, CaseIterable {
+    /// Stanford Alpaca's: an instruction, perhaps an input, and the output.
     case alpaca
+    /// OpenAI's: turns with a role and a content.
     case messages
+    /// ShareGPT's: turns with `from` and `value`.
     case sharegpt
+    /// A question and its answer under any of the usual pairs of keys.
     case promptCompletion = "prompt/completion"
+    /// Running text, all of it trained.
     case text
 
     /// The keys that a record of this format needs, in words.

@@ -2,24 +2,25 @@
 
 /// A data set in numbers.
 public struct DataSummary: Sendable, Equatable {
+    /// The layout that was recognised or asked for.
     public let format: DataFormat
+    /// The files that were read, in order.
     public let files: [DataFile]
     /// Records in the files.
     public let records: Int
-    /// Samples that are trained on.
+    /// Samples that these became, before any is held back for validation.
     public let samples: Int
+    /// Tokens of all samples.
     public let tokens: Int
+    /// Tokens of all samples that are trained on.
     public let supervisedTokens: Int
     /// Tokens of the shortest, the middle and the longest sample.
-    public let shortest: Int
-    public let median: Int
-    public let longest: Int
-    /// What `max_length` did.
-    public let truncated: Int
-    public let split: Int
-    public let dropped: Int
+    public let shortest, median, longest: Int
+    /// Samples that `max_length` cut off, divided and left out.
+    public let truncated, split, dropped: Int
     /// Whether answers directly follow what was asked, without any layout of a conversation.
     public let isRaw: Bool
+    /// What to tell the user, a line each.
     public let warnings: [String]
 
     /// The summary in one line.

@@ -42,10 +42,12 @@ struct DataRecord: Sendable {
 
 /// Where a sample was read.
 public struct SampleSource: Sendable, Equatable {
+    /// The file's name as `DataFile.path` has it.
     public let file: String
     /// Counted from 1.
     public let line: Int
 
+    /// Makes a place in a file; `line` counts from 1.
     public init(file: String, line: Int) {
         (self.file, self.line) = (file, line)
     }

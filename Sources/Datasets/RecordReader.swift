@@ -6,7 +6,9 @@ import Foundation
 public struct DataFile: Sendable, Equatable {
     /// As given, or relative to the given folder.
     public let path: String
+    /// Where the file lies.
     public let url: URL
+    /// The file's size.
     public let bytes: Int
 }
 

@@ -2,9 +2,11 @@
 
 /// The tokens that a model sees at once, and which of them it is trained to predict.
 public struct Sample: Sendable, Equatable {
+    /// The ids, in order.
     public let tokens: [Int32]
     /// For each token, whether it is a target. The first never is: nothing comes before it.
     public let isTrained: [Bool]
+    /// Where the record that it came from begins.
     public let source: SampleSource
 
     /// Makes a sample; the first token counts as untrained whatever is given.

@@ -150,8 +150,8 @@ struct SampleEncoder: Sendable {
 
 /// Marks text in which special tokens must not be recognised, on its way through a chat template.
 ///
-/// The marks are the last two private-use code points, put inside the white space at the text's ends so that templates can
-/// still trim it.
+/// The marks are the last two private-use code points, put inside the white space at the text's ends so that templates
+/// can still trim it.
 enum SpecialTextGuard {
     static let open: Unicode.Scalar = "\u{10FFFC}"
     static let close: Unicode.Scalar = "\u{10FFFD}"

@@ -5,7 +5,9 @@ import Tokenizers
 
 /// Text data as samples for training.
 public struct TextDataset: Sendable {
+    /// All samples, in the order of the files; at least one.
     public let samples: [Sample]
+    /// The same in numbers, with warnings.
     public let summary: DataSummary
     private let tokenizer: any TextTokenizer
 

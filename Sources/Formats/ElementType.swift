@@ -3,26 +3,48 @@
 import CBlocks
 
 /// The storage of a tensor's elements: single numbers, or blocks of quantised ones.
+///
+/// Blocks are laid out as in https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
 public enum ElementType: String, Sendable, Hashable, CaseIterable, CustomStringConvertible {
+    /// A float of 64 bits.
     case f64 = "F64"
+    /// A float of 32 bits.
     case f32 = "F32"
+    /// An IEEE 754 float of 16 bits.
     case f16 = "F16"
+    /// The upper 16 bits of a 32-bit float.
     case bf16 = "BF16"
+    /// A signed integer of 64 bits.
     case i64 = "I64"
+    /// A signed integer of 32 bits.
     case i32 = "I32"
+    /// A signed integer of 16 bits.
     case i16 = "I16"
+    /// A signed integer of 8 bits.
     case i8 = "I8"
+    /// An unsigned integer of 8 bits.
     case u8 = "U8"
+    /// A byte that is 0 or 1.
     case bool = "BOOL"
+    /// 4 bits and a scale for 32 numbers: 4.5 bits a number.
     case q4_0 = "Q4_0"
+    /// 4 bits, a scale and a minimum for 32 numbers: 5 bits a number.
     case q4_1 = "Q4_1"
+    /// 5 bits and a scale for 32 numbers: 5.5 bits a number.
     case q5_0 = "Q5_0"
+    /// 5 bits, a scale and a minimum for 32 numbers: 6 bits a number.
     case q5_1 = "Q5_1"
+    /// 8 bits and a scale for 32 numbers: 8.5 bits a number.
     case q8_0 = "Q8_0"
+    /// 2 bits, 256 numbers in groups of 16 with scales and minima: 2.625 bits a number.
     case q2_K = "Q2_K"
+    /// 3 bits, 256 numbers in groups of 16 with scales: 3.4375 bits a number.
     case q3_K = "Q3_K"
+    /// 4 bits, 256 numbers in groups of 32 with scales and minima: 4.5 bits a number.
     case q4_K = "Q4_K"
+    /// 5 bits, 256 numbers in groups of 32 with scales and minima: 5.5 bits a number.
     case q5_K = "Q5_K"
+    /// 6 bits, 256 numbers in groups of 16 with scales: 6.5625 bits a number.
     case q6_K = "Q6_K"
 
     /// The name that the file formats use, such as `Q4_1`.

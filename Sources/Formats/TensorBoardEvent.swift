@@ -1,5 +1,6 @@
 // One event of TensorBoard's event files, encoded by hand in the protocol buffer wire format.
-// Port of https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto (and summary.proto)
+// Port of https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto
+// (and summary.proto)
 
 import Foundation
 
@@ -19,17 +20,23 @@ public struct TensorBoardEvent: Sendable, Equatable {
 
     /// A number by its tag.
     public struct Scalar: Sendable, Equatable {
+        /// The name of its curve; the part before a slash is the group, as in `train/loss`.
         public var tag: String
+        /// The number at the event's step.
         public var value: Float
 
+        /// Makes a number of the curve `tag`.
         public init(_ tag: String, _ value: Float) { (self.tag, self.value) = (tag, value) }
     }
 
     /// Seconds since 1970.
     public var time: Double
+    /// Where on the curve's horizontal axis it stands.
     public var step: Int
+    /// What the event says.
     public var content: Content
 
+    /// Makes an event; `time` is in seconds since 1970.
     public init(time: Double, step: Int, content: Content) {
         (self.time, self.step, self.content) = (time, step, content)
     }
@@ -73,8 +80,8 @@ public struct TensorBoardEvent: Sendable, Equatable {
     }
 }
 
-/// The wire format of protocol buffers, as far as event files need it. Numbers that are zero are left out, as proto3 has
-/// it, except floats: a scalar of 0 is a member of a `oneof`, which is written even when zero.
+/// The wire format of protocol buffers, as far as event files need it. Numbers that are zero are left out, as proto3
+/// has it, except floats: a scalar of 0 is a member of a `oneof`, which is written even when zero.
 struct ProtobufMessage {
     private(set) var bytes: [UInt8] = []
 

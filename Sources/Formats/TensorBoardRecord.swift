@@ -1,5 +1,5 @@
 // TFRecord framing: length, masked CRC-32C of the length, payload, masked CRC-32C of the payload, all little-endian.
-// Format: https://www.tensorflow.org/tutorials/load_data/tfrecord ; the checksum is Castagnoli's, RFC 3720 appendix B.4.
+// Format: https://www.tensorflow.org/tutorials/load_data/tfrecord ; the checksum: RFC 3720 appendix B.4.
 
 /// A record of an event file.
 public enum TensorBoardRecord {

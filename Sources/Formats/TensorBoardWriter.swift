@@ -4,7 +4,9 @@ import Foundation
 
 /// What can go wrong with an event file.
 public enum TensorBoardError: Error, CustomStringConvertible {
+    /// The folder or a new file in it could not be made.
     case cannotCreate(file: String, reason: String)
+    /// An event could not be appended.
     case cannotWrite(file: String, reason: String)
 
     public var description: String {

@@ -17,6 +17,7 @@ import Training
 
 /// One text run, from its configuration to its report.
 public struct FineTuneText {
+    /// What is asked for.
     public let configuration: Configuration
     /// The command that repeats the run, for the report.
     public let command: String
@@ -25,6 +26,7 @@ public struct FineTuneText {
     /// Shows lines to the user.
     public let say: (String) -> Void
 
+    /// Makes a run of `configuration`; nothing is read before `run`.
     public init(_ configuration: Configuration, command: String, program: String, say: @escaping (String) -> Void) {
         (self.configuration, self.command, self.program, self.say) = (configuration, command, program, say)
     }

@@ -20,6 +20,7 @@ public final class GenerateText {
     /// Adapters read so far, by folder: one that comes back is not read again.
     private var known: [String: LoRASet] = [:]
 
+    /// Loads the base, fetched where it is not there yet, and puts the adapters on it.
     public init(_ arguments: GenerateArguments) throws {
         self.arguments = arguments
         base = try TextBase(ModelCatalogue.locate(arguments.base))

@@ -9,8 +9,11 @@ import Tokenizers
 
 /// A base model that has been found, not loaded: what its headers say.
 public struct TextBase {
+    /// A GGUF file or a Hugging Face folder.
     public let url: URL
+    /// The model's own tokenizer.
     public let tokenizer: Tokenizer
+    /// The model's dimensions.
     public let config: LlamaConfig
     /// GGUF's `general.name` (often that of a conversion), or the folder's.
     let name: String
@@ -20,6 +23,7 @@ public struct TextBase {
     let types: [ElementType]
     private let location: ModelLocation
 
+    /// Reads the tokenizer; throws where `url` is no model, or a single safetensors file.
     public init(_ url: URL) throws {
         self.url = url
         location = try ModelLocation.identify(url)

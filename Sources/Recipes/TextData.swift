@@ -7,14 +7,20 @@ import Tokenizers
 
 /// The samples of a text run.
 public struct TextData {
+    /// What is trained on, in the data's order.
     public let training: [Sample]
+    /// What is held back, followed by the samples of `validation_data`.
     public let validation: [Sample]
+    /// Which of `training` go into which step.
     public let plan: BatchPlan
+    /// `train_data` in numbers, before samples are held back.
     public let summary: DataSummary
     /// One sample with its trained tokens marked.
     public let table: String
+    /// The files of the data, those of `validation_data` included.
     public let files: [FileFact]
 
+    /// Reads, encodes and divides the data that a configuration names.
     public init(_ configuration: Configuration, tokenizer: Tokenizer) throws {
         var options = TextDataOptions(maxLength: configuration.data.maxLengthTokens)
         options.lengthPolicy = LengthPolicy(rawValue: configuration.data.maxLengthPolicy.rawValue) ?? .truncate

@@ -38,6 +38,7 @@ public final class ConsoleProgress: TrainingListener {
         }
     }
 
+    /// Shows an event; steps are shown as often as a reader can follow.
     public func receive(_ event: TrainingEvent) -> TrainingDecision {
         begun = begun ?? event.time
         switch event.type {

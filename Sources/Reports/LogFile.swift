@@ -26,6 +26,7 @@ public final class LogFile: TrainingListener {
         handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
+    /// Appends an event's line, unless it is a step that is left out.
     public func receive(_ event: TrainingEvent) throws -> TrainingDecision {
         guard event.type != .step || event.step.isMultiple(of: everySteps) else { return .proceed }
         try append(EventText(event, language).logged, time: event.time)

@@ -112,6 +112,7 @@ public struct Report: Sendable {
 
 /// What writing a report left.
 public struct ReportFiles: Sendable, Equatable {
+    /// The document.
     public var readme: URL
     /// The curve as SVG; absent when no step was finished.
     public var curve: URL?
@@ -125,6 +126,7 @@ public struct ReportFiles: Sendable, Equatable {
 
 /// What can go wrong with reports and logs.
 public enum ReportError: Error, CustomStringConvertible {
+    /// A folder could not be made, or a log not opened or written.
     case cannotWrite(file: String, reason: String)
 
     public var description: String {

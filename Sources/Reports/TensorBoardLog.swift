@@ -17,6 +17,7 @@ public final class TensorBoardLog: TrainingListener {
     /// The event file.
     public var file: URL { writer.file }
 
+    /// Appends an event's numbers or text; checkpoints leave nothing.
     public func receive(_ event: TrainingEvent) throws -> TrainingDecision {
         switch event.type {
         case .start:

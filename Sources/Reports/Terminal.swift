@@ -7,6 +7,7 @@ public struct Terminal: Sendable {
     /// The width in columns; absent where lines go to a file or pipe.
     public var columns: @Sendable () -> Int?
 
+    /// Makes a terminal whose width is asked for each time something is shown.
     public init(columns: @escaping @Sendable () -> Int?) { self.columns = columns }
 
     /// Asks the system about a file descriptor each time, since windows change their size.

@@ -30,7 +30,9 @@ public struct Configuration: Sendable, Equatable {
 
 /// What kind of model is trained.
 public enum TaskType: String, Sendable, CaseIterable {
+    /// A language model.
     case textGeneration = "text-generation"
+    /// A model that makes pictures of descriptions.
     case textToImage = "text-to-image"
 }
 
@@ -113,6 +115,7 @@ public struct OptimizerOptions: Sendable, Equatable {
 
 /// How the learning rate moves after warm-up.
 public enum ScheduleKind: String, Sendable, CaseIterable {
+    /// Stays, falls in a line to zero, or falls along half a cosine to zero.
     case constant, linear, cosine
 }
 
@@ -138,6 +141,7 @@ public struct ScheduleOptions: Sendable, Equatable {
 public enum DeviceChoice: Sendable, Equatable {
     /// The first GPU that works, or else the CPU.
     case auto
+    /// The processor.
     case cpu
     /// An NVIDIA GPU, by index where there are several.
     case cuda(index: Int?)
@@ -157,7 +161,9 @@ public enum ReportLanguage: String, Sendable, CaseIterable {
 public enum MixedPrecision: String, Sendable, CaseIterable {
     /// 32 bits throughout.
     case none = "no"
+    /// 16 bits with the range of 32 and 8 bits of precision.
     case bfloat16 = "bf16"
+    /// 16 bits as IEEE 754 has them: 11 bits of precision, at most 65,504.
     case float16 = "fp16"
 }
 

@@ -2,9 +2,12 @@
 
 /// Where a value stands in a file, both counted from 1; columns count Unicode scalars.
 public struct Position: Sendable, Equatable, Comparable {
+    /// The line, from 1.
     public var line: Int
+    /// The Unicode scalar in the line, from 1.
     public var column: Int
 
+    /// By line, then by column.
     public static func < (a: Position, b: Position) -> Bool { (a.line, a.column) < (b.line, b.column) }
 }
 

@@ -57,6 +57,7 @@ extension Configuration {
         /// Whether it changes the trained adapter.
         public var shapesResult: Bool
 
+        /// Field by field; tuples have no equality of their own to derive it from.
         public static func == (a: Difference, b: Difference) -> Bool {
             (a.key, a.shapesResult) == (b.key, b.shapesResult) && a.values == b.values
         }

@@ -21,8 +21,8 @@ public final class EventLog {
         if event.type == .checkpoint || event.type == .finish { file.flush() }
     }
 
-    /// Takes back everything after step `step`, and that step's samples, which follow its checkpoint: a run that goes on
-    /// from there will say it again.
+    /// Takes back everything after step `step`, and that step's samples, which follow its checkpoint: a run that goes
+    /// on from there will say it again.
     public func truncate(afterStep step: Int) throws {
         let data = try Self.contents(of: url)
         let kept = try Self.scan(data, of: url).filter { line in

@@ -104,6 +104,7 @@ public enum ModelCatalogue {
 
 /// Why a model could not be fetched.
 public enum FetchError: Error, CustomStringConvertible {
+    /// The name of the model, and the reason.
     case failed(String, String)
 
     public var description: String {

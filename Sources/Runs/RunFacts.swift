@@ -7,10 +7,12 @@ import Foundation
 public struct FileFact: Codable, Sendable, Equatable {
     /// As written in the configuration, or relative to the run folder.
     public var path: String
+    /// The file's size.
     public var bytes: Int
     /// Hexadecimal, 64 digits.
     public var sha256: String
 
+    /// Makes a fact of values that are known; nothing is read.
     public init(path: String, bytes: Int, sha256: String) {
         (self.path, self.bytes, self.sha256) = (path, bytes, sha256)
     }
@@ -26,8 +28,10 @@ public struct BaseFacts: Codable, Sendable, Equatable {
     public var parameters: Int
     /// How the weights are stored: `Q4_1 + Q8_0`, `BF16` …
     public var storage: String
+    /// The files that it was read from, the tokenizer's included.
     public var files: [FileFact]
 
+    /// Makes the facts of a base model.
     public init(name: String, architecture: String, parameters: Int, storage: String, files: [FileFact]) {
         (self.name, self.architecture, self.parameters) = (name, architecture, parameters)
         (self.storage, self.files) = (storage, files)
@@ -38,23 +42,24 @@ public struct BaseFacts: Codable, Sendable, Equatable {
 public struct DataFacts: Codable, Sendable, Equatable {
     /// `alpaca`, `messages`, `sharegpt`, `prompt/completion`, `text` …
     public var format: String
+    /// The files that were read, those of `validation_data` included.
     public var files: [FileFact]
     /// Samples that are trained on, after `max_length` was applied.
     public var samples: Int
+    /// Tokens of these samples.
     public var tokens: Int
+    /// Tokens of these samples that are trained on.
     public var supervisedTokens: Int
     /// Tokens of the shortest, the middle and the longest sample.
-    public var shortest: Int
-    public var median: Int
-    public var longest: Int
-    /// What `max_length` did.
-    public var truncated: Int
-    public var split: Int
-    public var dropped: Int
+    public var shortest, median, longest: Int
+    /// Samples that `max_length` cut off, divided and left out.
+    public var truncated, split, dropped: Int
     /// Whether answers directly follow what was asked; absent in old files.
     public var isRaw: Bool?
+    /// What the user was told of the data, a line each.
     public var warnings: [String]
 
+    /// Makes the facts of a data set, not marked as raw.
     public init(
         format: String, files: [FileFact], samples: Int, tokens: Int, supervisedTokens: Int,
         shortest: Int, median: Int, longest: Int, truncated: Int, split: Int, dropped: Int, warnings: [String]
@@ -70,10 +75,12 @@ public struct DataFacts: Codable, Sendable, Equatable {
 public struct AdapterFacts: Codable, Sendable, Equatable {
     /// Adapted layers, as `q_proj` → 30.
     public var modules: [String: Int]
+    /// Trained numbers in all.
     public var parameters: Int
     /// α / r, or α / √r.
     public var scale: Double
 
+    /// Makes the facts of an adapter.
     public init(modules: [String: Int], parameters: Int, scale: Double) {
         (self.modules, self.parameters, self.scale) = (modules, parameters, scale)
     }
@@ -89,8 +96,10 @@ public struct MachineFacts: Codable, Sendable, Equatable {
     public var program: String
     /// `libtorch 2.11.0`.
     public var engine: String
+    /// What it computed in: `float32`, `bfloat16`.
     public var dtype: String
 
+    /// Makes the facts of a machine.
     public init(device: String, system: String, program: String, engine: String, dtype: String) {
         (self.device, self.system, self.program) = (device, system, program)
         (self.engine, self.dtype) = (engine, dtype)
@@ -103,20 +112,28 @@ public struct RunFacts: Codable, Sendable, Equatable {
     public var command: String
     /// Hash over base, data and configuration: what must agree before a run is resumed.
     public var identity: String
+    /// What runs, and where.
     public var machine: MachineFacts?
+    /// The base model.
     public var base: BaseFacts?
+    /// The training data.
     public var data: DataFacts?
+    /// The adapter.
     public var adapter: AdapterFacts?
+    /// Optimizer steps of the whole run.
     public var totalSteps: Int?
+    /// Optimizer steps of one pass over the data.
     public var stepsPerEpoch: Int?
     /// Seconds spent in all sessions of the run so far.
     public var seconds: Double
+    /// The most memory in use in any session, in MiB: resident for the CPU, the allocator's for others.
     public var peakMemoryMib: Double
     /// `running`, `done`, `interrupted`, `failed: …`.
     public var state: String
     /// Files to use: the adapter, with size and hash.
     public var outputs: [FileFact]
 
+    /// The facts of a run that begins.
     public init(command: String, identity: String) {
         (self.command, self.identity) = (command, identity)
         (seconds, peakMemoryMib, state, outputs) = (0, 0, "running", [])

@@ -10,6 +10,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
         state = purpose.utf8.reduce(start) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }  // FNV-1a
     }
 
+    /// The next 64 bits.
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state

@@ -4,6 +4,7 @@ import CTorch
 
 /// An error raised by libtorch, with the message it gave.
 public enum TorchError: Error, CustomStringConvertible {
+    /// A call failed, or was refused before it was made.
     case failed(String)
     /// An allocation failed, on the CPU or on a device.
     case outOfMemory(String)

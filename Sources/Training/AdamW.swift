@@ -9,6 +9,7 @@ public final class AdamW {
     private let beta1, beta2, epsilon, weightDecay: Double
     private let first, second, steps: [Tensor]
 
+    /// Moments start at zero; throws where they cannot be allocated.
     public init(
         _ parameters: [(key: String, value: Tensor)], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8,
         weightDecay: Double = 0

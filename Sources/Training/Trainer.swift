@@ -7,17 +7,26 @@ import Torch
 
 /// When a trainer does what besides training; steps are counted from 1, and 0 or nil means never.
 public struct TrainerPlan: Sendable {
+    /// Optimizer steps of the whole run.
     public var totalSteps: Int
+    /// Optimizer steps of one pass over the data.
     public var stepsPerEpoch: Int
+    /// The highest learning rate, which the schedule multiplies.
     public var learningRate: Double
+    /// How the learning rate moves.
     public var schedule: LearningRateSchedule
     /// 0: no clipping.
     public var maxGradientNorm: Double
+    /// Steps between checkpoints; the last step always leaves one.
     public var saveSteps: Int
+    /// Checkpoints kept, newest first; 0 keeps all.
     public var saveTotalLimit: Int
+    /// Steps between validations; the last step always has one.
     public var validationSteps: Int?
+    /// Steps between samples; there are always some before the first step and after the last.
     public var sampleSteps: Int?
 
+    /// Makes a plan without validations and samples on the way, unless given.
     public init(
         totalSteps: Int, stepsPerEpoch: Int, learningRate: Double, schedule: LearningRateSchedule,
         maxGradientNorm: Double, saveSteps: Int, saveTotalLimit: Int, validationSteps: Int? = nil,
@@ -45,6 +54,7 @@ public final class Trainer {
     /// Whether someone asked to stop before samples were made.
     private var lacksSamples = false
 
+    /// Makes a trainer of `parameters`, which must be those of the optimizer.
     public init(
         _ plan: TrainerPlan, parameters: [(key: String, value: Tensor)], optimizer: AdamW, checkpoints: Checkpoints,
         listeners: [any TrainingListener]

@@ -45,8 +45,11 @@ enum TrainingState {
 
 /// Why training could not go on.
 public enum TrainingError: Error, CustomStringConvertible {
+    /// A checkpoint's state is not that of this run.
     case state(path: String, problem: String)
+    /// A checkpoint's state cannot be read; `problem` names the file.
     case unreadable(problem: String)
+    /// The loss or the gradient of a step is infinite or not a number.
     case notFinite(what: String, step: Int, samples: [String])
 
     private static let remedy = "remove this checkpoint's folder to go on from the one before"

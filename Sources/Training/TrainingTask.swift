@@ -8,8 +8,10 @@ public struct StepMeasure: Sendable {
     public var loss: Double
     /// Tokens computed, padding not counted.
     public var tokens: Int?
+    /// Pictures computed.
     public var images: Int?
 
+    /// Makes a measure with what the task counts.
     public init(loss: Double, tokens: Int? = nil, images: Int? = nil) {
         (self.loss, self.tokens, self.images) = (loss, tokens, images)
     }
@@ -34,10 +36,14 @@ public protocol TrainingTask: AnyObject {
 
 /// One thing made by the model to look at.
 public struct SampleResult: Sendable {
+    /// What was asked.
     public var prompt: String
+    /// The answer, of a language model.
     public var text: String?
+    /// The picture, relative to the run folder.
     public var path: String?
 
+    /// Makes a sample of an answer or a picture.
     public init(prompt: String, text: String? = nil, path: String? = nil) {
         (self.prompt, self.text, self.path) = (prompt, text, path)
     }

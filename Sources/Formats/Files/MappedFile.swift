@@ -53,8 +53,8 @@ public final class MappedFile: @unchecked Sendable {
 
     /// `count` bytes from `offset` on.
     ///
-    /// The memory is valid as long as this object: whoever keeps the pointer keeps the object, too. Swift may release an
-    /// object after its last use, before the end of the scope; `withBytes` is the safe way where both are local.
+    /// The memory is valid as long as this object: whoever keeps the pointer keeps the object, too. Swift may release
+    /// an object after its last use, before the end of the scope; `withBytes` is the safe way where both are local.
     public func bytes(at offset: Int, count: Int) throws -> UnsafeRawBufferPointer {
         guard offset >= 0, count >= 0, offset <= self.count, count <= self.count - offset else {
             throw FormatsError.damaged(

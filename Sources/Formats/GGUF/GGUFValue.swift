@@ -10,11 +10,17 @@ public enum GGUFValue: Sendable {
     case large(UInt64)
     /// A float of 32 or 64 bits.
     case real(Double)
+    /// A truth value.
     case bool(Bool)
+    /// A text.
     case string(String)
+    /// An array of one of the integer types, all of which fit.
     case integers([Int])
+    /// An array of floats of 32 or 64 bits.
     case reals([Double])
+    /// An array of truth values.
     case bools([Bool])
+    /// An array of texts, not copied.
     case strings(GGUFStrings)
     /// An array of arrays, or of integers some of which are large.
     case values([GGUFValue])
@@ -82,7 +88,9 @@ public struct GGUFStrings: RandomAccessCollection, Sendable {
         (self.file, self.starts) = (file, starts)
     }
 
+    /// Always 0.
     public var startIndex: Int { 0 }
+    /// The number of texts.
     public var endIndex: Int { starts.count - 1 }
 
     /// The text, with broken UTF-8 repaired.

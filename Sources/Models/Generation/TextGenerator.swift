@@ -4,13 +4,16 @@ import Torch
 
 /// How the next token is chosen.
 public struct SamplingOptions: Sendable {
+    /// New tokens of the longest answer; 0 or less gives none.
     public var maxTokens: Int
     /// 0 takes the most probable token every time.
     public var temperature: Double
     /// Only the most probable tokens that together reach this share are drawn from (Holtzman et al., arXiv:1904.09751).
     public var topP: Double
+    /// What the choices follow from where the temperature is above 0.
     public var seed: Int
 
+    /// Takes the most probable token every time unless told otherwise.
     public init(maxTokens: Int, temperature: Double = 0, topP: Double = 1, seed: Int = 42) {
         (self.maxTokens, self.temperature, self.topP, self.seed) = (maxTokens, temperature, topP, seed)
     }

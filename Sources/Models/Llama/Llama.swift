@@ -116,12 +116,15 @@ final class LlamaHead: Module {
 public final class Llama: Module {
     let model: LlamaModel
     let lmHead: LlamaHead?
+    /// What the model is made of.
     public let config: LlamaConfig
+    /// Where it computes, and in which type.
     public let placement: Placement
     /// Recompute each layer on the way back instead of keeping what it computed.
     public var checkpointsGradients = false
     private let rope: RotaryEmbedding
 
+    /// Makes the layers, which hold no weights yet; `load` makes a model that does.
     public init(_ config: LlamaConfig, on placement: Placement) {
         (self.config, self.placement) = (config, placement)
         model = LlamaModel(config)

@@ -8,16 +8,25 @@ import NN
 public struct LlamaConfig: Sendable, Equatable {
     /// `llama`, `mistral`, `qwen2`: the reference implementation's `model_type`.
     public var architecture: String
+    /// C: the size of the hidden states.
     public var hiddenSize: Int
+    /// The width of the feed-forward layers.
     public var intermediateSize: Int
+    /// Decoder layers.
     public var layers: Int
+    /// H: query heads of a layer.
     public var heads: Int
     /// Fewer than `heads` where queries are grouped (Ainslie et al., arXiv:2305.13245).
     public var keyValueHeads: Int
+    /// D: the size of a head; even, and most often `hiddenSize / heads`.
     public var headSize: Int
+    /// Rows of the embedding table.
     public var vocabularySize: Int
+    /// Added to the mean square in RMSNorm (Zhang and Sennrich, arXiv:1910.07467).
     public var normEpsilon: Double
+    /// θ of the rotary embedding (Su et al., arXiv:2104.09864).
     public var ropeBase: Double
+    /// How the rotary frequencies are changed for longer contexts.
     public var ropeScaling: RotaryScaling
     /// Whether the head is the embedding table.
     public var tiesEmbeddings: Bool
@@ -25,6 +34,7 @@ public struct LlamaConfig: Sendable, Equatable {
     public var hasQueryBias: Bool
     /// A bias on the attention's output, too.
     public var hasOutputBias: Bool
+    /// Biases on the feed-forward layers.
     public var hasFeedForwardBias: Bool
     /// Positions the model was trained for; nil where the file does not say.
     public var contextLength: Int?
@@ -187,8 +197,11 @@ extension LlamaConfig {
 
 /// What is wrong with a base model.
 public enum ModelError: Error, CustomStringConvertible {
+    /// The file is of an architecture that is not read here.
     case architecture(file: String, found: String)
+    /// What the file says of the model is incomplete, or does not go with itself, the data or this program.
     case config(file: String, problem: String)
+    /// A prompt leaves no room for an answer in the context.
     case promptTooLong(tokens: Int, limit: Int)
     case token(Int, vocabulary: Int)
 

@@ -1,9 +1,11 @@
 // New tensors.
 
 extension Tensor {
+    /// A tensor of zeros.
     public static func zeros(_ shape: [Int], _ dtype: DType = .float32, on device: Device = .cpu) throws -> Tensor {
         try aten.zeros(shape, dtype, Omitted(), device)
     }
+    /// A tensor whose every element is `value`.
     public static func full(
         _ shape: [Int], _ value: Double, _ dtype: DType = .float32, on device: Device = .cpu
     ) throws -> Tensor {

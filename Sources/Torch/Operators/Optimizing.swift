@@ -2,8 +2,10 @@
 
 /// What AdamW's fused operator is told at each step.
 public struct AdamWSettings: Sendable {
+    /// As in Loshchilov and Hutter, arXiv:1711.05101: η, β₁, β₂, λ (decoupled) and ε.
     public var learningRate, beta1, beta2, weightDecay, epsilon: Double
 
+    /// Makes the settings of one step.
     public init(learningRate: Double, beta1: Double, beta2: Double, weightDecay: Double, epsilon: Double) {
         (self.learningRate, self.beta1, self.beta2) = (learningRate, beta1, beta2)
         (self.weightDecay, self.epsilon) = (weightDecay, epsilon)

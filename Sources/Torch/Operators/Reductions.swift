@@ -1,6 +1,7 @@
 // Many elements into one.
 
 extension Tensor {
+    /// The sum of all elements, without dimensions.
     public func sum() throws -> Tensor { try aten.sum(self) }
     /// The place of the largest element along `dim`.
     public func argmax(_ dim: Int) throws -> Tensor { try aten.argmax(self, dim) }
