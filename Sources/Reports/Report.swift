@@ -2,6 +2,7 @@
 // It holds the whole story in the order a colleague asks: how did it end, what was it, how did it go, what can it do,
 // how do I use it, how do I repeat it.
 
+import Formats
 import Foundation
 import Runs
 
@@ -39,13 +40,15 @@ public struct Report: Sendable {
 
     /// Writes `README.md`, `logs/training_curve.svg` and, where the machine can, `logs/training_curve.png`; each
     /// appears whole or not at all. What could not be had is told in `warnings`.
+    ///
+    /// Throws `ReportError` where a folder cannot be made and `FormatsError` where a file cannot be written.
     public func write(to folder: URL) throws -> ReportFiles {
         var files = ReportFiles(readme: folder.appendingPathComponent("README.md"))
         try Self.createFolder(folder)
         try drawCurve(in: folder.appendingPathComponent("logs"), &files)
         var report = self
         report.name = name ?? folder.standardizedFileURL.lastPathComponent
-        try Self.save(Data(report.markdown(hasPicture: files.picture != nil).utf8), to: files.readme)
+        try AtomicFile.write(Data(report.markdown(hasPicture: files.picture != nil).utf8), to: files.readme)
         return files
     }
 
@@ -66,13 +69,13 @@ public struct Report: Sendable {
             // Fonts for Chinese are rare on servers, so the words in the picture are English.
             let words = language == .en ? chart.svg : LossChart(history, language: .en)?.svg ?? chart.svg
             let png = try PictureRenderer().png(words, width: LossChart.width, height: LossChart.height)
-            try Self.save(png, to: picture)
+            try AtomicFile.write(png, to: picture)
         } catch let error as PictureError {
             try? FileManager.default.removeItem(at: picture)
             files.picture = nil
             files.warnings.append(error.description)
         }
-        try Self.save(svg, to: curve)
+        try AtomicFile.write(svg, to: curve)
     }
 
     /// The document.
@@ -98,14 +101,6 @@ public struct Report: Sendable {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
             throw ReportError.cannotWrite(file: folder.path, reason: error.localizedDescription)
-        }
-    }
-
-    private static func save(_ data: Data, to file: URL) throws {
-        do {
-            try data.write(to: file, options: .atomic)
-        } catch {
-            throw ReportError.cannotWrite(file: file.path, reason: error.localizedDescription)
         }
     }
 }
