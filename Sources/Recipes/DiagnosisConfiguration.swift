@@ -107,7 +107,7 @@ extension Diagnosis {
 
     private mutating func check(_ data: TextData, _ base: PlannedBase) {
         ok("data", data.summary.line)
-        for warning in data.summary.warnings { warn("data", warning) }
+        for warning in data.warnings { warn("data", warning) }
         let samples = data.training + data.validation
         let longest = samples.map(\.tokens.count).max() ?? 0
         if let limit = base.config.contextLength, longest > limit {

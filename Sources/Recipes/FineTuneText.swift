@@ -147,7 +147,7 @@ public struct FineTuneText {
         let modules = adapters.matches.sorted { $0.key < $1.key }.map { "\($0.key) ×\($0.value)" }
         say("base      \(facts.base?.name ?? base.url.lastPathComponent), \(facts.base?.storage ?? "")")
         say("data      \(data.summary.line)")
-        for warning in data.summary.warnings { say("warning   \(warning)") }
+        for warning in data.warnings { say("warning   \(warning)") }
         say("adapter   \(modules.joined(separator: ", ")); \(adapters.parameterCount.formatted()) parameters")
         say("plan      \(plan.totalSteps) steps, \(plan.stepsPerEpoch) an epoch, on \(facts.machine?.device ?? "")")
         say("run       \(session.directory.layout.folder.relativePath)")

@@ -15,6 +15,8 @@ public struct TextData {
     public let plan: BatchPlan
     /// `train_data` in numbers, before samples are held back.
     public let summary: DataSummary
+    /// What is worth knowing of the data, the validation data's included.
+    public let warnings: [String]
     /// One sample with its trained tokens marked.
     public let table: String
     /// The files of the data, those of `validation_data` included.
@@ -32,12 +34,19 @@ public struct TextData {
         let seed = UInt64(bitPattern: Int64(configuration.run.seed))
         let split = try ValidationSplit(count: all.samples.count, share: configuration.data.validationSplit, seed: seed)
         var held = split.validation.map { all.samples[$0] }
-        var files = all.summary.files
+        var (files, warnings) = (all.summary.files, all.summary.warnings)
         if let path = configuration.data.validationData {
             let other = try TextDataset(path: URL(fileURLWithPath: path), tokenizer: tokenizer, options: options)
             held += other.samples
             files += other.summary.files
+            warnings += other.summary.warnings.map { "validation_data: \($0)" }
+            let known = Set(all.samples.map(\.tokens))
+            let seen = other.samples.count { known.contains($0.tokens) }
+            if seen > 0 {
+                warnings.append("validation_data: \(seen) of \(other.samples.count) samples are trained on, too")
+            }
         }
+        self.warnings = warnings
         training = split.training.map { all.samples[$0] }
         validation = held
         plan = try BatchPlan(
@@ -55,12 +64,14 @@ public struct TextData {
 
     /// What the report says of the data.
     var facts: DataFacts {
+        let lengths = training.map(\.tokens.count).sorted()
         var facts = DataFacts(
             format: "\(summary.format)", files: files, samples: training.count,
             tokens: training.reduce(0) { $0 + $1.tokens.count },
             supervisedTokens: training.reduce(0) { $0 + $1.trainedCount },
-            shortest: summary.shortest, median: summary.median, longest: summary.longest,
-            truncated: summary.truncated, split: summary.split, dropped: summary.dropped, warnings: summary.warnings
+            shortest: lengths.first ?? 0, median: lengths.isEmpty ? 0 : lengths[lengths.count / 2],
+            longest: lengths.last ?? 0,
+            truncated: summary.truncated, split: summary.split, dropped: summary.dropped, warnings: warnings
         )
         facts.isRaw = summary.isRaw ? true : nil
         return facts

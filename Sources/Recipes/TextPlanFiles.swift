@@ -60,7 +60,7 @@ struct PlanAdvice {
     let memory: PlannedMemory
     let files: [PlannedFile]
 
-    var warnings: [String] { lengths + data.summary.warnings + sizes + room }
+    var warnings: [String] { lengths + data.warnings + sizes + room }
 
     private var lengths: [String] {
         let longest = data.training.map(\.tokens.count).max() ?? 0
