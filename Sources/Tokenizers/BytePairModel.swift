@@ -6,8 +6,8 @@
 struct BytePairModel: Sendable {
     /// How a piece is taken apart before merging.
     enum Symbols: Sendable {
-        /// Into bytes; the id of each, or -1.
-        case bytes([Int32])
+        /// Into bytes; the id of each, or -1, and of each at the end of a piece where that is another token.
+        case bytes([Int32], last: [Int32]?)
         /// Into characters; those without a token become bytes, the id of each byte or -1.
         case characters(bytes: [Int32])
     }
@@ -55,9 +55,10 @@ struct BytePairModel: Sendable {
 
     private func takeApart(_ piece: UnsafeBufferPointer<UInt8>, into result: inout [UInt32]) {
         switch symbols {
-        case .bytes(let ids):
+        case .bytes(let ids, let last):
             var follows = false
-            for byte in piece { append(ids[Int(byte)], to: &result, afterUnknown: &follows) }
+            for byte in piece.dropLast() { append(ids[Int(byte)], to: &result, afterUnknown: &follows) }
+            if let byte = piece.last { append((last ?? ids)[Int(byte)], to: &result, afterUnknown: &follows) }
         case .characters(let bytes):
             takeCharactersApart(piece, bytes, into: &result)
         }

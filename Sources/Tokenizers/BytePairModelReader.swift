@@ -14,14 +14,17 @@ struct BytePairModelReader {
         guard let vocabularyPosition = positions["vocab"] else { throw missing("model.vocab", "an object", text) }
         guard let mergesPosition = positions["merges"] else { throw missing("model.merges", "an array", text) }
         var reader = text.moved(to: vocabularyPosition)
-        let vocabulary = try vocabulary(&reader)
+        let vocabulary = try Self.vocabulary(&reader)
         reader = text.moved(to: mergesPosition)
         let merges = try merges(&reader, vocabulary)
         let fallsBack = try options.boolean("byte_fallback") ?? false
+        let unknownID = try unknownID(options, vocabulary)
         return BytePairModel(
             vocabulary: vocabulary, merges: merges,
-            symbols: isByteLevel ? .spelledBytes(vocabulary) : .characters(vocabulary, fallsBackToBytes: fallsBack),
-            unknownID: try unknownID(options, vocabulary), fusesUnknown: try options.boolean("fuse_unk") ?? false,
+            symbols: isByteLevel
+                ? try spelledBytes(vocabulary, options, hasUnknown: unknownID != nil)
+                : .characters(vocabulary, fallsBackToBytes: fallsBack),
+            unknownID: unknownID, fusesUnknown: try options.boolean("fuse_unk") ?? false,
             takesWholePieces: try options.boolean("ignore_merges") ?? false, specialIDs: protected)
     }
 
@@ -37,7 +40,7 @@ struct BytePairModelReader {
         let options = JSONPart(value: .object(members), file: text.file, path: "model")
         let type = try options.string("type") ?? "BPE"
         guard type == "BPE" else { throw options.unsupported("type", "'\(type)'", ["'BPE'"]) }
-        for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+        for key in isByteLevel ? ["continuing_subword_prefix"] : ["continuing_subword_prefix", "end_of_word_suffix"] {
             if let affix = try options.string(key), !affix.isEmpty {
                 throw options.unsupported(key, "'\(affix)'", ["null", "''"])
             }
@@ -46,6 +49,21 @@ struct BytePairModelReader {
             throw options.unsupported("dropout", dropout.value.kind, ["null", "0"])
         }
         return options
+    }
+
+    private func spelledBytes(
+        _ vocabulary: Vocabulary, _ options: JSONPart, hasUnknown: Bool
+    ) throws -> BytePairModel.Symbols {
+        guard let suffix = try options.string("end_of_word_suffix"), !suffix.isEmpty else {
+            return .spelledBytes(vocabulary)
+        }
+        let symbols = BytePairModel.Symbols.spelledBytes(vocabulary, wordEnd: suffix)
+        // Without a token for it, the end of a word would be lost in silence.
+        if case .bytes(_, let last?) = symbols, !hasUnknown, last.contains(-1) {
+            throw options.unsupported(
+                "end_of_word_suffix", "'\(suffix)'", ["null", "''", "a suffix that model.vocab has for every byte"])
+        }
+        return symbols
     }
 
     private func unknownID(_ options: JSONPart, _ vocabulary: Vocabulary) throws -> Int? {
@@ -60,10 +78,11 @@ struct BytePairModelReader {
 
     // MARK: - Vocabulary and merges
 
-    private func vocabulary(_ text: inout JSONText) throws -> Vocabulary {
+    /// Reads the object from tokens to ids that lies at `path` of the file.
+    static func vocabulary(_ text: inout JSONText, path container: String = "model.vocab") throws -> Vocabulary {
         var vocabulary = Vocabulary(capacity: min((text.bytes.count - text.position) / 16, 300_000))
-        try text.forEachMember(of: "model.vocab") { text, token in
-            let path = { "model.vocab.\(String(decoding: token, as: UTF8.self))" }
+        try text.forEachMember(of: container) { text, token in
+            let path = { "\(container).\(String(decoding: token, as: UTF8.self))" }
             let id = try text.index(path: path())
             guard id < Vocabulary.maximumCount else {
                 throw TokenizerError.malformed(
@@ -80,7 +99,12 @@ struct BytePairModelReader {
         var rank = 0
         try text.forEachElement(of: "model.merges") { text in
             try readPair(&text, &pair, &second, rank)
-            let merge = try ids(&pair, second, in: vocabulary, rank, text)
+            let merge = try vocabulary.merge(of: &pair, second) { absent in
+                TokenizerError.malformed(
+                    file: text.file, key: "model.merges[\(rank)]",
+                    expected: "two tokens of model.vocab that make a third",
+                    got: "'\(absent)', which model.vocab lacks")
+            }
             if !protected.contains(merge.result) {
                 table.insert(left: merge.left, right: merge.right, result: merge.result, rank: rank)
             }
@@ -113,22 +137,6 @@ struct BytePairModelReader {
         guard count == 2 else { throw badMerge(rank, "an array of \(count)", text) }
     }
 
-    /// The ids of two tokens and of the one that they make; `first` becomes the latter.
-    private func ids(
-        _ first: inout [UInt8], _ second: [UInt8], in vocabulary: Vocabulary, _ rank: Int, _ text: JSONText
-    ) throws -> (left: Int, right: Int, result: Int) {
-        let left = vocabulary.id(of: first)
-        let right = vocabulary.id(of: second)
-        let count = first.count
-        first.append(contentsOf: second)
-        let result = vocabulary.id(of: first)
-        if let left, let right, let result { return (left, right, result) }
-        let absent = left == nil ? first.prefix(count) : right == nil ? second[...] : first[...]
-        throw TokenizerError.malformed(
-            file: text.file, key: "model.merges[\(rank)]", expected: "two tokens of model.vocab that make a third",
-            got: "'\(String(decoding: absent, as: UTF8.self))', which model.vocab lacks")
-    }
-
     private func badMerge(_ rank: Int, _ got: String, _ text: JSONText) -> TokenizerError {
         .malformed(
             file: text.file, key: "model.merges[\(rank)]", expected: "two tokens, as \"a b\" or [\"a\", \"b\"]",
@@ -136,10 +144,29 @@ struct BytePairModelReader {
     }
 }
 
+extension Vocabulary {
+    /// The ids of two tokens and of the one that they make; `first` becomes the latter.
+    func merge(
+        of first: inout [UInt8], _ second: [UInt8], orElse error: (_ absent: String) -> TokenizerError
+    ) throws -> (left: Int, right: Int, result: Int) {
+        let left = id(of: first)
+        let right = id(of: second)
+        let count = first.count
+        first.append(contentsOf: second)
+        let result = id(of: first)
+        if let left, let right, let result { return (left, right, result) }
+        let absent = left == nil ? first.prefix(count) : right == nil ? second[...] : first[...]
+        throw error(String(decoding: absent, as: UTF8.self))
+    }
+}
+
 extension BytePairModel.Symbols {
-    /// Bytes, each spelled by one character of GPT-2's alphabet.
-    static func spelledBytes(_ vocabulary: Vocabulary) -> Self {
-        .bytes(ByteAlphabet.scalars.map { Int32(vocabulary.id(of: Array(String(Character($0)).utf8)) ?? -1) })
+    /// Bytes, each spelled by one character of GPT-2's alphabet; at the end of a piece followed by `wordEnd`.
+    static func spelledBytes(_ vocabulary: Vocabulary, wordEnd: String? = nil) -> Self {
+        func ids(_ suffix: String) -> [Int32] {
+            ByteAlphabet.scalars.map { Int32(vocabulary.id(of: Array((String(Character($0)) + suffix).utf8)) ?? -1) }
+        }
+        return .bytes(ids(""), last: wordEnd.map(ids))
     }
 
     /// Characters, and for those without a token perhaps tokens such as `<0x0A>`.

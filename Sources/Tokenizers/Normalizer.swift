@@ -11,6 +11,10 @@ struct Normalizer: Sendable, Equatable {
         case composition
         case prepending([UInt8])
         case replacing([UInt8], with: [UInt8])
+        /// Each run of white space becomes this.
+        case replacingSpaces(with: [UInt8])
+        /// Every character by itself, so that a sigma at a word's end stays σ.
+        case lowercasing
     }
 
     var steps: [Step]
@@ -33,6 +37,8 @@ struct Normalizer: Sendable, Equatable {
         case .composition: composed(text)
         case .prepending(let prefix): text.isEmpty ? nil : prefix + text
         case .replacing(let old, let new): replaced(old, with: new, in: text)
+        case .replacingSpaces(let new): replacedSpaces(with: new, in: text)
+        case .lowercasing: lowercased(text)
         }
     }
 
@@ -71,10 +77,43 @@ struct Normalizer: Sendable, Equatable {
         }
         return result
     }
+
+    private static func replacedSpaces(with new: [UInt8], in text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        ScalarClass.table.withUnsafeBufferPointer { classes in
+            let classified = ClassifiedText(text, classes: classes)
+            var result: [UInt8] = []
+            result.reserveCapacity(text.count)
+            var position = 0
+            while position < text.count {
+                let end = classified.end(ofRunFrom: position, .space)
+                if end > position { result += new }
+                position = classified.end(ofRunWithout: .space, from: end)
+                result += text[end..<position]
+            }
+            return result
+        }
+    }
+
+    private static func lowercased(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        guard text.contains(where: { $0 >= 0x80 || ($0 >= 0x41 && $0 <= 0x5A) }) else { return nil }
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count + 8)
+        for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
+            if scalar.isASCII {
+                let byte = UInt8(truncatingIfNeeded: scalar.value)
+                result.append(byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte)
+            } else {
+                result += scalar.properties.lowercaseMapping.utf8
+            }
+        }
+        return result
+    }
 }
 
 extension Normalizer {
-    private static let supported = ["NFC", "Prepend", "Replace with a String pattern", "Sequence"]
+    private static let supported = [
+        "NFC", "Prepend", "Lowercase", "Replace with a String pattern or the Regex \\s+", "Sequence",
+    ]
 
     /// The steps that `part` describes; nil is no step at all.
     init(_ part: JSONPart?) throws {
@@ -90,7 +129,12 @@ extension Normalizer {
             steps.append(.composition)
         case "Prepend":
             steps.append(.prepending(Array(try part.string("prepend")?.utf8 ?? "▁".utf8)))
+        case "Lowercase":
+            steps.append(.lowercasing)
         case "Replace":
+            if try part["pattern"]?.string("Regex") == #"\s+"#, let new = try part.string("content") {
+                return steps.append(.replacingSpaces(with: Array(new.utf8)))
+            }
             guard let old = try part["pattern"]?.string("String"), !old.isEmpty, let new = try part.string("content")
             else {
                 throw part.unsupported("pattern", part["pattern"]?.value.kind ?? "absent", ["{\"String\": …}"])

@@ -13,6 +13,9 @@ struct PreTokenizer: Sendable, Equatable {
         case metaspace(Metaspace)
         /// Cuts before a mark that follows another character; for speed only.
         case beforeMarks
+
+        /// Whether pieces of white space are left out.
+        var dropsSpace: Bool { if case .split(let pattern) = self { pattern.dropsSpace } else { false } }
     }
 
     /// SentencePiece's marking of spaces.
@@ -60,9 +63,14 @@ struct PreTokenizer: Sendable, Equatable {
         _ text: ClassifiedText, _ stage: Int, _ isFirst: Bool, _ body: (UnsafeBufferPointer<UInt8>) -> Void,
         _ end: (Int) -> Int
     ) {
+        let dropsSpace = stages[stage].dropsSpace
         var start = 0
         while start < text.count {
             let stop = end(start)
+            if dropsSpace, text.character(at: start).kind.contains(.space) {
+                start = stop
+                continue
+            }
             let piece = UnsafeBufferPointer(rebasing: text.bytes[start..<stop])
             if stage + 1 == stages.count {
                 body(piece)
@@ -166,8 +174,12 @@ extension PreTokenizer {
             let supported = SplitPattern.known.map { "\($0.name) \($0.expression)" }
             throw part.unsupported("pattern.Regex", "an unknown expression \(expression)", supported)
         }
-        guard behavior == "Isolated" || known.pattern != .singleDigits else {
+        // Where characters lie outside all matches, the two differ.
+        if known.pattern == .singleDigits, behavior != "Isolated" {
             throw part.unsupported("behavior", "'\(behavior)'", ["'Isolated'"])
+        }
+        if known.pattern.dropsSpace, behavior == "Isolated" {
+            throw part.unsupported("behavior", "'\(behavior)'", ["'Removed' with 'invert'"])
         }
         return known.pattern
     }

@@ -76,6 +76,17 @@ struct ClassifiedText {
         return position
     }
 
+    /// The end of the run of characters from `index` on that have none of `kinds`.
+    func end(ofRunWithout kinds: ScalarClass, from index: Int) -> Int {
+        var position = index
+        while position < count {
+            let (kind, length) = character(at: position)
+            if !kind.isDisjoint(with: kinds) { break }
+            position += length
+        }
+        return position
+    }
+
     /// The end of the run of characters from `index` on that are neither letter, number nor white space.
     @inline(__always)
     func end(ofSymbolsFrom index: Int) -> Int {

@@ -42,7 +42,7 @@ extension SpecialTokens {
         endIDs = try Self.ids(Self.part("generation_config.json", in: folder)?["eos_token_id"])
     }
 
-    private static func part(_ name: String, in folder: URL) throws -> JSONPart? {
+    static func part(_ name: String, in folder: URL) throws -> JSONPart? {
         guard var text = try JSONText(contentsOf: folder.appendingPathComponent(name)) else { return nil }
         let part = JSONPart(value: try text.value(), file: text.file, path: "")
         try text.expectEnd()

@@ -1,8 +1,8 @@
 // The patterns that cut a text into words, each as a hand-written scanner.
 // Port of the regular expressions of GPT-2 (https://github.com/openai/gpt-2/blob/master/src/encoder.py),
-// LLaMA 3 (the same as cl100k's) and Qwen2. A test compares each with the expression itself.
+// LLaMA 3 (the same as cl100k's), Qwen2 and CLIP (https://github.com/openai/CLIP, clip/simple_tokenizer.py). A test compares each with the expression itself.
 
-/// A pattern whose matches are the words; every character belongs to one.
+/// A pattern whose matches are the words; every character belongs to one, but for white space with CLIP.
 enum SplitPattern: Sendable, Equatable {
     /// GPT-2's.
     case gpt2
@@ -10,6 +10,12 @@ enum SplitPattern: Sendable, Equatable {
     case llama3(digits: Int)
     /// Each number character alone, and what lies between.
     case singleDigits
+    /// CLIP's: words without the white space around them, single digits, runs of symbols; where `keepsMarks`,
+    /// `<|startoftext|>` and `<|endoftext|>` written in a text are words too.
+    case clip(keepsMarks: Bool)
+
+    /// Whether white space belongs to no word.
+    var dropsSpace: Bool { if case .clip = self { true } else { false } }
 
     /// The expressions that are known, as they are written in `tokenizer.json`.
     static let known: [(name: String, expression: String, pattern: SplitPattern)] = [
@@ -23,7 +29,12 @@ enum SplitPattern: Sendable, Equatable {
                 + #"\s*[\r\n]|\s+(?!\S)|\s+"#, .llama3(digits: 3)
         ),
         ("digits", #"\p{N}"#, .singleDigits),
+        ("CLIP", clipWords, .clip(keepsMarks: false)),
+        ("CLIP", #"<\|startoftext\|>|<\|endoftext\|>|"# + clipWords, .clip(keepsMarks: true)),
     ]
+
+    private static let clipWords = #"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"#
+    private static let clipMarks = [Array("<|startoftext|>".utf8), Array("<|endoftext|>".utf8)]
 
     private static let llamaWords = #"[^\r\n\p{L}\p{N}]?\p{L}+|"#
     private static let llamaRest = #" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
@@ -35,6 +46,7 @@ enum SplitPattern: Sendable, Equatable {
         case .gpt2: Self.endOfGPT2Word(at: index, in: text)
         case .llama3(let digits): Self.endOfLlamaWord(at: index, in: text, digits: digits)
         case .singleDigits: Self.endOfDigitOrRest(at: index, in: text)
+        case .clip(let keepsMarks): Self.endOfCLIPWord(at: index, in: text, keepsMarks: keepsMarks)
         }
     }
 
@@ -67,6 +79,22 @@ enum SplitPattern: Sendable, Equatable {
         let end = text.end(ofSymbolsFrom: symbols)
         if end > symbols { return text.end(ofRunFrom: end, .lineEnd) }
         return endOfLines(at: index, in: text) ?? endOfSpaces(at: index, in: text)
+    }
+
+    private static func endOfCLIPWord(at index: Int, in text: ClassifiedText, keepsMarks: Bool) -> Int {
+        if keepsMarks, text.bytes[index] == UInt8(ascii: "<"),
+            let mark = clipMarks.first(where: { text.bytes[index...].starts(with: $0) })
+        {
+            return index + mark.count
+        }
+        if text.bytes[index] == apostrophe, let end = endOfContraction(at: index, in: text, ignoringCase: false) {
+            return end
+        }
+        let (kind, length) = text.character(at: index)
+        if kind.contains(.letter) { return text.end(ofRunFrom: index, .letter) }
+        if kind.contains(.number) { return index + length }
+        if kind.contains(.space) { return text.end(ofRunFrom: index, .space) }
+        return text.end(ofSymbolsFrom: index)
     }
 
     private static func endOfDigitOrRest(at index: Int, in text: ClassifiedText) -> Int {

@@ -143,6 +143,12 @@ extension Normalizer {
             case .prepending(let prefix):
                 .object(["type": .string("Prepend"), "prepend": .string(String(decoding: prefix, as: UTF8.self))])
             case .replacing(let old, let new): .replacing(old, with: new)
+            case .replacingSpaces(let new):
+                .object([
+                    "type": .string("Replace"), "pattern": .object(["Regex": .string(#"\s+"#)]),
+                    "content": .string(String(decoding: new, as: UTF8.self)),
+                ])
+            case .lowercasing: .object(["type": .string("Lowercase")])
             }
         }
         return all.isEmpty ? .null : .object(["type": .string("Sequence"), "normalizers": .array(all)])

@@ -65,7 +65,7 @@ extension TokenizerStages {
     }
 
     /// `tokenizer_config.json` may list tokens that `tokenizer.json` lacks.
-    private mutating func addTokens(fromConfigIn folder: URL) throws {
+    mutating func addTokens(fromConfigIn folder: URL) throws {
         let url = folder.appendingPathComponent("tokenizer_config.json")
         guard var text = try JSONText(contentsOf: url) else { return }
         let config = JSONPart(value: try text.value(), file: text.file, path: "")
@@ -90,6 +90,9 @@ extension TokenizerStages {
         switch try part.type() {
         case "Sequence":
             return try part.elements("processors").lazy.compactMap(firstSpecial).first
+        case "RobertaProcessing":
+            // A pair of the token and its id; another one, `sep`, ends the text.
+            return part["cls"]?.value.array?.first?.string
         case "TemplateProcessing":
             return try part.elements("single").first?["SpecialToken"]?.string("id")
         default:
