@@ -65,3 +65,17 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )
+
+// The layout of a module's types reaches modules that never name it, but only the targets that a target names make it
+// compile again: without this, a build after a change could mix two layouts.
+let named = Dictionary(uniqueKeysWithValues: package.targets.map { ($0.name, $0.dependencies) })
+func everything(_ dependencies: [Target.Dependency]) -> [Target.Dependency] {
+    dependencies.flatMap { dependency -> [Target.Dependency] in
+        guard case .byNameItem(let name, _) = dependency else { return [dependency] }
+        return [dependency] + everything(named[name] ?? [])
+    }
+}
+for target in package.targets {
+    var seen: Set<String> = []
+    target.dependencies = everything(target.dependencies).filter { seen.insert("\($0)").inserted }
+}
