@@ -15,6 +15,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/mul.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -256,11 +257,18 @@ at::Tensor linear(const at::Tensor &x, at::TensorList weights, at::IntArrayRef l
   return Linear::apply(x, adapters, residual, bias, plan);
 }
 
+// What `dropped` multiplies by.
+at::Tensor dropout_mask(const at::Tensor &like, double dropout, int64_t seed) {
+  TORCH_CHECK(dropout >= 0 && dropout < 1, "a dropout of ", dropout);
+  return dropped(at::ones_like(like), dropout, seed);
+}
+
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(lora, library) {
   library.def(
       "linear(Tensor x, Tensor[] weights, int[] layout, Tensor? bias, Tensor[] adapters, int[] adapted, "
       "float[] scales, float dropout, int seed, Tensor? residual) -> Tensor");
+  library.def("dropout_mask(Tensor like, float dropout, int seed) -> Tensor", &dropout_mask);
 }
 TORCH_LIBRARY_IMPL(lora, Autograd, library) { library.impl("linear", linear); }

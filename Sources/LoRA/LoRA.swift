@@ -40,8 +40,9 @@ public final class LoRA: Adapter {
 
     /// A fresh adapter: A uniform within ±1/√inputs (Kaiming with a = √5, as PEFT), B zero; the same for the same seed
     /// and path on every device.
-    static func fresh(for layer: Linear, path: String, config: LoRAConfig, seed: Int, on device: Device) throws -> LoRA
-    {
+    static func fresh(
+        for layer: any AdaptedLayer, path: String, config: LoRAConfig, seed: Int, on device: Device
+    ) throws -> LoRA {
         let (inputs, outputs) = (layer.weight.inputs, layer.weight.outputs)
         var stream = RandomStream(seed: seed, purpose: "init.\(path)")
         let bound = 1 / Float(inputs).squareRoot()

@@ -8,7 +8,7 @@ public final class LoRASet {
     public struct Entry {
         /// The adapted layer's path, which is its key in the checkpoint without `.weight`.
         public let path: String
-        public let layer: Linear
+        public let layer: any AdaptedLayer
         public let adapter: LoRA
     }
 
@@ -24,7 +24,7 @@ public final class LoRASet {
     /// Throws where a pattern means no layer, with the names there are.
     public static func inject(_ config: LoRAConfig, into model: Module, seed: Int, on device: Device) throws -> LoRASet
     {
-        let layers = model.modules(of: Linear.self)
+        let layers = model.modules(of: (any AdaptedLayer).self)
         let patterns = config.targets.map(TargetPattern.init)
         if let idle = patterns.first(where: { pattern in !layers.contains { pattern.matches($0.path) } }) {
             throw LoRAError.noMatch(pattern: idle.text, names: leafNames(layers.map(\.path)))

@@ -1,4 +1,4 @@
-// The layers that transformers are built of.
+// The layers that transformers are built of; Convolution.swift has those of pictures.
 
 import Torch
 
@@ -10,15 +10,22 @@ public protocol Adapter: AnyObject {
     var dropout: Dropout? { get }
 }
 
+/// A layer with frozen weights that adapters add to.
+public protocol AdaptedLayer: Module {
+    var weight: Weights { get }
+    /// Adapters in use; their updates add up.
+    var adapters: [any Adapter] { get set }
+}
+
 /// `x Wᵀ + b`, W frozen, plus what its adapters add.
-public final class Linear: Module {
+public final class Linear: Module, AdaptedLayer {
     public let weight: Weights
     public let bias: Parameter?
-    /// Adapters in use; their updates add up.
     public var adapters: [any Adapter] = []
 
-    public init(_ inputs: Int, _ outputs: Int, bias: Bool) {
-        weight = Weights(outputs, inputs)
+    /// - Parameter kernel: `[1, 1]` where checkpoints hold the matrix as a convolution of one pixel.
+    public init(_ inputs: Int, _ outputs: Int, bias: Bool, kernel: [Int] = []) {
+        weight = Weights(outputs, inputs, kernel: kernel)
         self.bias = bias ? Parameter(outputs) : nil
     }
 
@@ -65,6 +72,23 @@ public final class RMSNorm: Module {
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try rmsNorm(x, weight.value, epsilon: epsilon) }
+}
+
+/// Layer norm with a factor and an offset for each channel (Ba et al., arXiv:1607.06450).
+public final class LayerNorm: Module {
+    public let weight, bias: Parameter
+    private let epsilon: Double
+
+    public init(_ size: Int, epsilon: Double = 1e-5) {
+        weight = Parameter(size)
+        bias = Parameter(size)
+        self.epsilon = epsilon
+    }
+
+    /// Normalises the last dimension.
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try x.layerNorm(weight.value, bias.value, epsilon: epsilon)
+    }
 }
 
 /// A row of a table for each token.

@@ -12,8 +12,8 @@ open class Module {
         walk(prefix).compactMap { key, value in (value as? any Slot).map { (key, $0) } }
     }
 
-    /// Every module of a kind below this one, by its path, in declaration order.
-    public func modules<M: Module>(of kind: M.Type) -> [(path: String, module: M)] {
+    /// Every module of a type or protocol below this one, by its path, in declaration order.
+    public func modules<M>(of kind: M.Type) -> [(path: String, module: M)] {
         walk("").compactMap { path, value in (value as? M).map { (path, $0) } }
     }
 

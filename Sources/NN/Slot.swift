@@ -64,13 +64,18 @@ public final class Parameter: Slot {
 }
 
 /// A matrix that is never trained: kept as it is stored, expanded when it is used.
+///
+/// A convolution's weights are a matrix, too: a row for each output channel.
 public final class Weights: Slot {
-    public let outputs, inputs: Int
+    /// (outputs, inputs), or (outputs, inputs, kernel height, kernel width).
+    public let shape: [Int]
     private var weight: StoredWeight?
 
-    public init(_ outputs: Int, _ inputs: Int) { (self.outputs, self.inputs) = (outputs, inputs) }
+    public init(_ outputs: Int, _ inputs: Int, kernel: [Int] = []) { shape = [outputs, inputs] + kernel }
 
-    public var shape: [Int] { [outputs, inputs] }
+    public var outputs: Int { shape[0] }
+    /// Columns of the matrix.
+    public var inputs: Int { shape.dropFirst().reduce(1, *) }
 
     /// The matrix as operators take it; filling comes before its first use.
     public var stored: StoredWeight {

@@ -9,6 +9,13 @@ extension Tensor {
     public func cos() throws -> Tensor { try aten.cos(self) }
     public func sin() throws -> Tensor { try aten.sin(self) }
     public func abs() throws -> Tensor { try aten.abs(self) }
+    public func exp() throws -> Tensor { try aten.exp(self) }
+    public func sigmoid() throws -> Tensor { try aten.sigmoid(self) }
+    /// `x · sigmoid(x)`.
+    public func silu() throws -> Tensor { try aten.silu(self) }
+    /// `x · Φ(x)`, exactly (Hendrycks and Gimpel, arXiv:1606.08415).
+    public func gelu() throws -> Tensor { try aten.gelu(self) }
+    public func clamped(_ low: Double, _ high: Double) throws -> Tensor { try aten.clamp(self, low, high) }
     /// The product of two matrices, or of stacks of them.
     public func matmul(_ other: Tensor) throws -> Tensor { try aten.matmul(self, other) }
     /// The softmax over `dim`, computed in `dtype` when given.
@@ -31,6 +38,11 @@ extension aten {
     static let div = Operator("div.Tensor(Tensor self, Tensor other) -> Tensor")
     static let cos = Operator("cos(Tensor self) -> Tensor")
     static let sin = Operator("sin(Tensor self) -> Tensor")
+    static let exp = Operator("exp(Tensor self) -> Tensor")
+    static let sigmoid = Operator("sigmoid(Tensor self) -> Tensor")
+    static let silu = Operator("silu(Tensor self) -> Tensor")
+    static let gelu = Operator("gelu(Tensor self, *, str approximate=\"none\") -> Tensor")
+    static let clamp = Operator("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor")
     static let abs = Operator("abs(Tensor self) -> Tensor")
     static let matmul = Operator("matmul(Tensor self, Tensor other) -> Tensor")
     static let softmax = Operator("softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor")

@@ -54,6 +54,18 @@ public func linear(
     )
 }
 
+/// 0 or 1 / (1 - p) for each element of `x`, as `linear` multiplies by.
+public func dropoutMask(like x: Tensor, _ dropout: Dropout) throws -> Tensor {
+    try own.dropoutMask(x, dropout.probability, dropout.seed)
+}
+
+/// The convolution of x (B, I, H, W) with a frozen weight of `shape` (O, I, K, K), plus `bias` (O).
+public func conv2d(
+    _ x: Tensor, _ weight: StoredWeight, _ shape: [Int], bias: Tensor?, stride: Int, padding: Int
+) throws -> Tensor {
+    try own.conv2d(x, weight.data, [weight.ggmlType ?? -1] + shape + [stride, padding], bias)
+}
+
 /// `x / √(mean(x²) + epsilon) · weight` over the last dimension.
 public func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Double) throws -> Tensor {
     try own.rmsNorm(x, weight, epsilon)
@@ -94,6 +106,8 @@ private enum own {
         float[] scales, float dropout, int seed, Tensor? residual) -> Tensor
         """
     )
+    static let dropoutMask = Operator("lora::dropout_mask(Tensor like, float dropout, int seed) -> Tensor")
+    static let conv2d = Operator("lora::conv2d(Tensor x, Tensor weight, int[] layout, Tensor? bias) -> Tensor")
     static let rmsNorm = Operator("lora::rms_norm(Tensor x, Tensor weight, float eps) -> Tensor")
     static let swiglu = Operator("lora::swiglu(Tensor x) -> Tensor")
     static let rope = Operator("lora::rope(Tensor x, Tensor cosines, Tensor sines, Tensor positions) -> Tensor")
