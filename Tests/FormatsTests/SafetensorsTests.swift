@@ -280,6 +280,42 @@ struct SafetensorsFolderTests {
         #expect(Array(folder.tensors.keys) == ["only"])
     }
 
+    @Test("a variant is read where it is asked for and nothing else is there, whole or in shards")
+    func variants() throws {
+        func write(_ name: String, _ value: Float, in folder: URL) throws {
+            let entry = SafetensorsWriter.Entry(name: "x", shape: [1], floats: [value])
+            try SafetensorsWriter.write([entry], to: folder.appendingPathComponent(name))
+        }
+        try withTemporaryFolder { folder in
+            func read() throws -> [Float]? {
+                try SafetensorsFolder(folder, stem: "net", variants: ["fp16", "bf16"]).tensors["x"]?.floats()
+            }
+            try write("net-00001-of-00001.bf16.safetensors", 1, in: folder)
+            try Data(#"{"weight_map":{"x":"net-00001-of-00001.bf16.safetensors"}}"#.utf8)
+                .write(to: folder.appendingPathComponent("net.safetensors.index.bf16.json"))
+            #expect(try read() == [1])
+            try write("net.fp16.safetensors", 2, in: folder)
+            #expect(try read() == [2])
+            expectMessage(["neither this file nor net.safetensors.index.json; fetch"]) {
+                try SafetensorsFolder(folder, stem: "net")
+            }
+            try write("net.safetensors", 3, in: folder)
+            #expect(try read() == [3])
+        }
+    }
+
+    @Test("pickled weights are named where there are no others")
+    func pickled() throws {
+        try withTemporaryFolder { folder in
+            try Data("x".utf8).write(to: folder.appendingPathComponent("net.bin"))
+            expectMessage([
+                "net.safetensors.index.json, but net.bin, which is not read because it can run programs; fetch"
+            ]) {
+                try SafetensorsFolder(folder, stem: "net")
+            }
+        }
+    }
+
     @Test("a shard that is not there is named")
     func missingShard() {
         expectMessage([

@@ -13,26 +13,35 @@ public struct SafetensorsFolder: Sendable {
     /// The metadata of all files; the first file that has a key wins.
     public let metadata: [String: String]
 
-    /// Opens `<stem>.safetensors`, or else the files that `<stem>.safetensors.index.json` lists.
-    public init(_ url: URL, stem: String = "model") throws {
-        let whole = url.appendingPathComponent("\(stem).safetensors")
-        let index = url.appendingPathComponent("\(stem).safetensors.index.json")
-        let exists = FileManager.default.fileExists(atPath:)
-        let opened: [SafetensorsFile]
-        if exists(whole.path) {
-            opened = [try SafetensorsFile(whole)]
-        } else if exists(index.path) {
-            opened = try Self.shards(index, in: url)
-        } else {
-            throw FormatsError.missing(
-                path: url.shownPath, place: "\(stem).safetensors",
-                problem: "the folder has neither this file nor \(stem).safetensors.index.json",
-                remedy: "fetch the model's safetensors files into it")
-        }
+    /// Opens `<stem>.safetensors`, or else the files that `<stem>.safetensors.index.json` lists; where there is neither,
+    /// those of the first of `variants`, as diffusers calls them: `<stem>.fp16.safetensors`.
+    public init(_ url: URL, stem: String = "model", variants: [String] = []) throws {
+        let names = [""] + variants.map { ".\($0)" }
+        let opened = try names.lazy.compactMap { try Self.opened(url, stem, variant: $0) }.first
+        guard let opened else { throw Self.absence(url, stem) }
         self.url = url
         files = opened.map(\.file)
         tensors = try Self.joined(opened)
         metadata = opened.reduce(into: [:]) { $0.merge($1.metadata) { first, _ in first } }
+    }
+
+    /// Nil where the folder has neither the file nor an index of this variant.
+    private static func opened(_ url: URL, _ stem: String, variant: String) throws -> [SafetensorsFile]? {
+        let whole = url.appendingPathComponent("\(stem)\(variant).safetensors")
+        let index = url.appendingPathComponent("\(stem).safetensors.index\(variant).json")
+        let exists = FileManager.default.fileExists(atPath:)
+        if exists(whole.path) { return [try SafetensorsFile(whole)] }
+        return exists(index.path) ? try shards(index, in: url) : nil
+    }
+
+    private static func absence(_ url: URL, _ stem: String) -> FormatsError {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+        let pickle = names.sorted().first { $0.hasSuffix(".bin") }
+        let beside = pickle.map { ", but \($0.onOneLine), which is not read because it can run programs" } ?? ""
+        return FormatsError.missing(
+            path: url.shownPath, place: "\(stem).safetensors",
+            problem: "the folder has neither this file nor \(stem).safetensors.index.json\(beside)",
+            remedy: "fetch the model's safetensors files into it")
     }
 
     private struct Index: Decodable {
