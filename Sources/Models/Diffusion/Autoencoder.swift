@@ -29,6 +29,7 @@ extension AutoencoderConfig {
         let blockOutChannels: [Int]?
         let scalingFactor, shiftFactor: Double?
         let downBlockTypes, upBlockTypes: [String]?
+        let actFn: String?
         let useQuantConv, usePostQuantConv, midBlockAddAttention: Bool?
     }
 
@@ -38,7 +39,8 @@ extension AutoencoderConfig {
         let channels = file.blockOutChannels ?? [64]
         let kinds = Set((file.downBlockTypes ?? []) + (file.upBlockTypes ?? []))
         guard kinds.isSubset(of: ["DownEncoderBlock2D", "UpDecoderBlock2D"]), file.shiftFactor ?? 0 == 0,
-            file.useQuantConv ?? true, file.usePostQuantConv ?? true, file.midBlockAddAttention ?? true
+            file.actFn ?? "silu" == "silu", file.useQuantConv ?? true, file.usePostQuantConv ?? true,
+            file.midBlockAddAttention ?? true
         else { throw ModelError.config(file: url.path, problem: "this kind of autoencoder is not read here") }
         self.init(
             inChannels: file.inChannels ?? 3, outChannels: file.outChannels ?? 3,

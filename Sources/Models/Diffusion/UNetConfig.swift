@@ -33,9 +33,49 @@ extension UNetConfig {
         let crossAttentionDim, normNumGroups: Int?
         let attentionHeadDim, numAttentionHeads, transformerLayersPerBlock: OneOrMany?
         let normEps: Double?
-        let useLinearProjection, flipSinToCos, centerInputSample: Bool?
-        let freqShift: Double?
-        let actFn, additionEmbedType, classEmbedType, resnetTimeScaleShift, timeEmbeddingType: String?
+        let useLinearProjection: Bool?
+    }
+
+    /// Fields that change what the network computes, each with the only value that this port knows.
+    private static let fixed: [String: Scalar] = [
+        "act_fn": .text("silu"), "addition_embed_type": .none, "attention_type": .text("default"),
+        "center_input_sample": .truth(false), "class_embed_type": .none, "conv_in_kernel": .number(3),
+        "conv_out_kernel": .number(3), "cross_attention_norm": .none, "downsample_padding": .number(1),
+        "dual_cross_attention": .truth(false), "encoder_hid_dim_type": .none, "flip_sin_to_cos": .truth(true),
+        "freq_shift": .number(0), "mid_block_scale_factor": .number(1),
+        "mid_block_type": .text("UNetMidBlock2DCrossAttn"), "num_class_embeds": .none,
+        "only_cross_attention": .truth(false), "resnet_out_scale_factor": .number(1),
+        "resnet_skip_time_act": .truth(false), "resnet_time_scale_shift": .text("default"),
+        "reverse_transformer_layers_per_block": .none, "time_embedding_act_fn": .none, "time_embedding_dim": .none,
+        "time_embedding_type": .text("positional"), "timestep_post_act": .none,
+    ]
+
+    /// A value of one of these fields.
+    private enum Scalar: Decodable, Equatable {
+        case none, truth(Bool), number(Double), text(String), other
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if container.decodeNil() {
+                self = .none
+            } else if let truth = try? container.decode(Bool.self) {
+                self = .truth(truth)
+            } else if let number = try? container.decode(Double.self) {
+                self = .number(number)
+            } else {
+                self = (try? container.decode(String.self)).map(Scalar.text) ?? .other
+            }
+        }
+
+        var words: String {
+            switch self {
+            case .none: "null"
+            case .truth(let value): "\(value)"
+            case .number(let value): "\(value)"
+            case .text(let value): "'\(value.prefix(60))'"
+            case .other: "a list"
+            }
+        }
     }
 
     /// A number for all levels, or one for each.
@@ -60,6 +100,7 @@ extension UNetConfig {
         let file = try ModelFile.decode(File.self, url)
         let refuse = { (problem: String) in ModelError.config(file: url.path, problem: problem) }
         let channels = file.blockOutChannels ?? [320, 640, 1280, 1280]
+        guard (1...8).contains(channels.count) else { throw refuse("a network of \(channels.count) levels") }
         let down =
             file.downBlockTypes ?? Array(repeating: "CrossAttnDownBlock2D", count: channels.count - 1) + ["DownBlock2D"]
         for kind in down where !["CrossAttnDownBlock2D", "DownBlock2D"].contains(kind) {
@@ -70,15 +111,10 @@ extension UNetConfig {
         guard down.count == channels.count, file.upBlockTypes ?? up == up else {
             throw refuse("its levels down and up are not the same, which is not read here")
         }
-        for (name, value, expected) in [
-            ("act_fn", file.actFn, "silu"), ("resnet_time_scale_shift", file.resnetTimeScaleShift, "default"),
-            ("time_embedding_type", file.timeEmbeddingType, "positional"),
-            ("class_embed_type", file.classEmbedType, nil), ("addition_embed_type", file.additionEmbedType, nil),
-        ] where value != nil && value != expected {
-            throw refuse("'\(name)' is '\(value ?? "")', which is not read here")
-        }
-        guard file.flipSinToCos ?? true, file.freqShift ?? 0 == 0, file.centerInputSample != true else {
-            throw refuse("'flip_sin_to_cos', 'freq_shift' or 'center_input_sample' is not Stable Diffusion's")
+        let values = try ModelFile.decode([String: Scalar].self, url, strategy: .useDefaultKeys)
+        for (name, expected) in Self.fixed.sorted(by: { $0.key < $1.key }) {
+            guard let value = values[name], value != .none, value != expected else { continue }
+            throw refuse("'\(name)' is \(value.words); only Stable Diffusion's \(expected.words) is read")
         }
         // What old files call the size of a head is the number of heads (diffusers issue 2011).
         let heads = (file.numAttentionHeads ?? file.attentionHeadDim ?? .one(8)).values(channels.count)
@@ -112,16 +148,19 @@ extension UNetConfig {
 /// Reading the JSON files of model folders.
 enum ModelFile {
     /// Keys in snake case; a missing one is named with the file.
-    static func decode<T: Decodable>(_: T.Type, _ url: URL) throws -> T {
+    static func decode<T: Decodable>(
+        _: T.Type, _ url: URL, strategy: JSONDecoder.KeyDecodingStrategy = .convertFromSnakeCase
+    ) throws -> T {
         let data: Data
         do {
             data = try Data(contentsOf: url)
         } catch {
-            throw ModelError.config(file: url.path, problem: "cannot be read: there is no such file, or no permission")
+            throw ModelError.config(
+                file: url.path, problem: "no such file, or no permission to read it; is the download complete?")
         }
         do {
             let decoder = JSONDecoder()
-            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            decoder.keyDecodingStrategy = strategy
             return try decoder.decode(T.self, from: data)
         } catch let error as DecodingError {
             throw ModelError.config(file: url.path, problem: error.inWords)
