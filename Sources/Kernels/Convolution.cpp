@@ -27,7 +27,7 @@ Shape shape_of(at::IntArrayRef layout) {
   Shape shape{layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6]};
   for (auto size : {shape.inputs, shape.height, shape.width, shape.stride})
     TORCH_CHECK(size > 0 && size < (1 << 20), "conv2d: a layout of ", layout);
-  TORCH_CHECK(shape.padding >= 0, "conv2d: a padding of ", shape.padding);
+  TORCH_CHECK(shape.padding >= 0 && shape.padding < (1 << 20), "conv2d: a padding of ", shape.padding);
   return shape;
 }
 
