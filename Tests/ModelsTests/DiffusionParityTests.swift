@@ -51,8 +51,8 @@ struct DiffusionParityTests {
         try expectNear(predicted, adapter.stored("y"))
         try expectNear(loss, adapter.stored("loss"), within: 1e-6)
         try loss.backward()
-        // PEFT's own gradients in fp32 are off by up to 5e-6 and, on the tiny models, 5e-5.
-        let tolerance = kinds.0 == .pocket ? 2e-5 : 1e-4
+        // PEFT's own gradients in fp32 are off by up to 5e-6 and, on the tiny models, 3e-5.
+        let tolerance = kinds.0 == .pocket ? 1e-5 : 1e-4
         let parameters = adapter.set.parameters
         #expect(parameters.count == adapter.expected.tensors.count - 2)
         for (key, value) in parameters {

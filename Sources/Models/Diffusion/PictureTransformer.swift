@@ -120,6 +120,7 @@ final class Transformer2DModel: Module {
         let (B, C, H, W) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
         var tokens = try projIn(norm(x).view(B, C, H * W).transpose(1, 2))  // (B, H · W, C)
         for block in transformerBlocks { tokens = try block(tokens, context: context) }
-        return try projOut(tokens).transpose(1, 2).reshape(B, C, H, W) + x
+        // Laid out as in the reference: libtorch's convolutions and norms are less exact with channels last.
+        return try projOut(tokens).transpose(1, 2).contiguous().view(B, C, H, W) + x
     }
 }
