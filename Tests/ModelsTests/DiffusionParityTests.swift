@@ -62,6 +62,21 @@ struct DiffusionParityTests {
         }
     }
 
+    @Test("parts that do not go together are refused with their sizes")
+    func misfits() throws {
+        let tiny = try TinyDiffusion(.sd1)
+        let (x, text) = (try tiny.tensor("square.x"), try tiny.tensor("text"))
+        expectMessage("latents [2, 4, 8, 8], 1 timesteps and text [2, 16, 12] do not go together") {
+            _ = try tiny.parts.unet(x, timesteps: [1], context: text)
+        }
+        expectMessage("latents [1, 4, 8, 8], 1 timesteps and text [2, 16, 12] do not go together") {
+            _ = try tiny.parts.unet(x.narrow(0, 0, 1), timesteps: [1], context: text)
+        }
+        expectMessage("texts of [2, 3] tokens; at most 16, all alike") {
+            _ = try tiny.parts.textEncoder([[1, 2], [1, 2, 3]])
+        }
+    }
+
     @Test("with its adapters taken off, a model predicts as before")
     func detached() throws {
         let tiny = try TinyDiffusion(.sd1)

@@ -79,17 +79,15 @@ struct ConvolutionKernelTests {
         }
     }
 
-    @Test("a layer's adapters are two convolutions on top")
-    func adapters() throws {
-        final class Factors: Adapter {
-            let factors: (a: Tensor, b: Tensor, scale: Double)
-            var dropout: Dropout? { nil }
-            init(_ a: Tensor, _ b: Tensor) { factors = (a, b, 1.5) }
-        }
-        let layer = Conv2d(3, 4, kernel: 3, stride: 2, padding: 1), x = try noise(2, 3, 7, 6)
-        let kernel = try Kernel([4, 3, 3, 3], isPacked: false)
-        let (a, b) = (try noise(2, 27, seed: 4).requiresGrad(true), try noise(4, 2, seed: 5).requiresGrad(true))
-        layer.adapters = [Factors(a, b)]
+    private final class Factors: Adapter {
+        let factors: (a: Tensor, b: Tensor, scale: Double)
+        var dropout: Dropout?
+        init(_ a: Tensor, _ b: Tensor) { factors = (a, b, 1.5) }
+    }
+
+    /// A layer with the weights of `kernel` and a bias from noise, computing in `dtype`.
+    private func layer(_ kernel: Kernel, _ dtype: DType) throws -> Conv2d {
+        let layer = Conv2d(3, 4, kernel: 3, stride: 2, padding: 1)
         try withTemporaryFolder { folder in
             let url = folder.appendingPathComponent("layer.safetensors")
             let entries = try [("weight", kernel.dense), ("bias", noise(4, seed: 3))].map { name, value in
@@ -97,20 +95,46 @@ struct ConvolutionKernelTests {
             }
             try SafetensorsWriter.write(entries, to: url)
             let sources = try SafetensorsFile(url).tensors.mapValues { WeightSource($0) }
-            try StoredModel(name: "layer", sources: sources).load(into: layer, on: Placement(.cpu, .float32))
+            try StoredModel(name: "layer", sources: sources).load(into: layer, on: Placement(.cpu, dtype))
         }
+        return layer
+    }
+
+    @Test(
+        "a layer's adapters are two convolutions on top, whose fp32 factors serve inputs of other types",
+        arguments: [(DType.float32, Float(1e-5)), (.bfloat16, 0.2)])
+    func adapters(_ dtype: DType, tolerance: Float) throws {
+        let kernel = try Kernel([4, 3, 3, 3], isPacked: false), layer = try layer(kernel, dtype)
+        let x = try noise(2, 3, 7, 6)
+        let (a, b) = (try noise(2, 27, seed: 4).requiresGrad(true), try noise(4, 2, seed: 5).requiresGrad(true))
+        layer.adapters = [Factors(a, b)]
         // ΔW = scale · B A, as a kernel.
         let update = try (b.matmul(a) * 1.5).view(4, 3, 3, 3)
-        let y = try layer(x)
-        let expected = try x.conv2d(kernel.dense + update, stride: 2, padding: 1) + layer.bias.value.view(4, 1, 1)
-        try expectClose(y, expected)
+        let y = try layer(x.to(dtype))
+        let bias = try noise(4, seed: 3).view(4, 1, 1)
+        let expected = try x.conv2d(kernel.dense + update, stride: 2, padding: 1) + bias
+        #expect(y.dtype == dtype)
+        try expectClose(y, expected, atol: tolerance)
         try weighed(y).backward()
         let (ours, ourB) = (try #require(a.grad), try #require(b.grad))
         try a.setGrad(nil)
         try b.setGrad(nil)
         try weighed(expected).backward()
-        try expectClose(ours, a.grad)
-        try expectClose(ourB, b.grad)
+        try expectClose(ours, a.grad, atol: tolerance)
+        try expectClose(ourB, b.grad, atol: tolerance)
+    }
+
+    @Test("dropout zeroes an adapter's input alone")
+    func dropout() throws {
+        let kernel = try Kernel([4, 3, 3, 3], isPacked: false), layer = try layer(kernel, .float32)
+        let (x, a, b) = (try noise(2, 3, 7, 6), try noise(2, 27, seed: 4), try noise(4, 2, seed: 5))
+        let plain = try layer(x), factors = Factors(a, b)
+        layer.adapters = [factors]
+        let dropout = Dropout(probability: 0.5, seed: 7)
+        factors.dropout = dropout
+        let update = try (b.matmul(a) * 1.5).view(4, 3, 3, 3)
+        let expected = try plain + (x * dropoutMask(like: x, dropout)).conv2d(update, stride: 2, padding: 1)
+        try expectClose(layer(x), expected)
     }
 
     @Test("calls whose parts do not fit are refused with their sizes")

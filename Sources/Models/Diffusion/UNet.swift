@@ -149,8 +149,13 @@ public final class UNet2DConditionModel: Module {
     ///   - timesteps: one for each picture, 0 to 999; samplers may ask for times between.
     ///   - context: the text's states (B, S, context).
     public func callAsFunction(_ x: Tensor, timesteps: [Double], context: Tensor) throws -> Tensor {
-        let given = UNetConditions(
-            time: try timeEmbedding(sinusoids(timesteps)).silu(), context: context)
+        guard x.shape.count == 4, context.shape.count == 3,
+            [timesteps.count, context.shape[0]].allSatisfy({ $0 == x.shape[0] })
+        else {
+            throw TorchError.failed(
+                "latents \(x.shape), \(timesteps.count) timesteps and text \(context.shape) do not go together")
+        }
+        let given = UNetConditions(time: try timeEmbedding(sinusoids(timesteps)).silu(), context: context)
         var skipped = [try convIn(x)]
         for block in downBlocks { skipped += try block(skipped[skipped.count - 1], given) }
         var x = try midBlock(skipped[skipped.count - 1], given)
