@@ -28,8 +28,10 @@ public final class Conv2d: Module, AdaptedLayer {
         let (a, b, scale) = adapter.factors
         let x = try adapter.dropout.map { try x * dropoutMask(like: x, $0) } ?? x
         let (inputs, kernel) = (weight.shape[1], weight.shape[2])
-        let narrow = try x.conv2d(a.view(-1, inputs, kernel, kernel), stride: stride, padding: padding)
-        return try narrow.conv2d(b.view(weight.outputs, -1, 1, 1)) * scale
+        let (down, up) = (
+            try a.to(x.dtype).view(-1, inputs, kernel, kernel), try b.to(x.dtype).view(weight.outputs, -1, 1, 1)
+        )
+        return try x.conv2d(down, stride: stride, padding: padding).conv2d(up) * scale
     }
 }
 

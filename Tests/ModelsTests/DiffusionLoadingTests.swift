@@ -111,7 +111,7 @@ struct DiffusionLoadingTests {
             ("vae", "shift_factor", 0.5, "this kind of autoencoder is not read here"),
             ("vae", "norm_num_groups", 0, "these do not go together"),
             ("text_encoder", "hidden_act", "relu", "activation 'relu'"),
-            ("text_encoder", "hidden_size", "wide", "config.json: 'hiddenSize' is not a Int"),
+            ("text_encoder", "hidden_size", "wide", "config.json: 'hidden_size' is not a whole number"),
         ]
         for (part, field, value, message) in fields {
             expectMessage(message) { _ = try load(set("\(part)/config.json", [field: value])) }
