@@ -21,7 +21,7 @@ SUBJECTS = ["swan", "goose", "bat", "penguin", "giraffe", "bear", "deer", "frog"
             "water wave", "teapot", "folding hand fan", "saxophone", "banjo", "drum"]
 TRIGGER = "ink wash"
 SIZE, FINE = 256, 512  # of the pictures; of the canvas they are painted on
-PAPER = np.array((.998, .998, .994))
+PAPER = np.array((1, 1, .998))
 INK = np.array((1.9, 1.05, .38))  # how much red, green and blue a unit of density absorbs
 ROWS, COLUMNS = np.mgrid[:FINE, :FINE].astype(float)
 
@@ -150,7 +150,7 @@ def paper(rng):  # almost white, with long fibres
         points = rng.uniform(0, FINE, 2) + 3 * np.cumsum(np.stack([np.cos(angles), np.sin(angles)], 1), 0)
         draw.line([tuple(point) for point in points], fill=255)
     fibre = blur(np.asarray(fibres, float) / 255, .8)
-    return PAPER * (1 - .05 * fibre + .002 * noise(rng, 40))[..., None]
+    return PAPER * (1 - .04 * fibre)[..., None]
 
 
 def picture(name, text):
