@@ -31,19 +31,27 @@ public enum SafetensorsWriter {
 
     /// Writes the tensors and the metadata; the same input gives the same bytes, and the file appears whole or not.
     public static func write(_ entries: [Entry], metadata: [String: String] = [:], to url: URL) throws {
-        let sorted = entries.sorted(by: precedes)
-        let header = try header(sorted, metadata, path: url.shownPath)
         try AtomicFile.write(to: url) { file in
-            try file.write(header)
-            for entry in sorted {
-                let data = try entry.data()
-                guard data.count == entry.type.byteCount(shape: entry.shape) else {
-                    throw FormatsError.inconsistent(
-                        path: url.shownPath, place: entry.name,
-                        problem: "\(data.count.grouped) bytes given for shape \(entry.shape) of \(entry.type)")
-                }
-                try file.write(data)
+            try serialize(entries, metadata: metadata, for: url) { try file.write($0) }
+        }
+    }
+
+    /// Gives the bytes of such a file in order: those of the header first, then each tensor's.
+    ///
+    /// - Parameter url: the file that errors name.
+    public static func serialize(
+        _ entries: [Entry], metadata: [String: String] = [:], for url: URL, _ body: (Data) throws -> Void
+    ) throws {
+        let sorted = entries.sorted(by: precedes)
+        try body(header(sorted, metadata, path: url.shownPath))
+        for entry in sorted {
+            let data = try entry.data()
+            guard data.count == entry.type.byteCount(shape: entry.shape) else {
+                throw FormatsError.inconsistent(
+                    path: url.shownPath, place: entry.name,
+                    problem: "\(data.count.grouped) bytes given for shape \(entry.shape) of \(entry.type)")
             }
+            try body(data)
         }
     }
 
