@@ -19,6 +19,8 @@ public struct KohyaMetadata: Sendable {
         /// Stable Diffusion 2.x.
         public var isSecondVersion = false
         public var predictsVelocity = false
+
+        public init() {}
     }
 
     /// The adapter's size.
@@ -29,6 +31,8 @@ public struct KohyaMetadata: Sendable {
         public var dropout: Double?
         /// What sd-scripts takes as `--network_args`: `conv_dim` and `8`.
         public var arguments: [(name: String, value: String)] = []
+
+        public init() {}
     }
 
     /// A folder of pictures.
@@ -70,6 +74,8 @@ public struct KohyaMetadata: Sendable {
         public var keptTokens = 0
         public var captionDropout = 0.0
         public var cachesLatents = true
+
+        public init() {}
     }
 
     /// How it was trained.
@@ -91,6 +97,8 @@ public struct KohyaMetadata: Sendable {
         public var accumulation = 1
         public var checkpointsActivations = false
         public var epochs = 1, totalSteps = 1, batchesPerEpoch = 1
+
+        public init() {}
     }
 
     /// What a person should know, as far as it is known.
@@ -98,6 +106,8 @@ public struct KohyaMetadata: Sendable {
         public var author, description, license, tags, usageHint, triggerPhrase: String?
         /// What wrote the file: `lora/0.1.0`.
         public var program = "lora"
+
+        public init() {}
     }
 
     /// The stem of the adapter's file; prompts in AUTOMATIC1111 name it.

@@ -22,6 +22,8 @@ struct PictureFactorNames: Equatable {
 /// How a file names its tensors.
 public enum PictureKeys: String, CaseIterable, Sendable {
     /// sd-scripts', which AUTOMATIC1111, ComfyUI and diffusers read: `lora_unet_mid_block_…_to_q.lora_down.weight`.
+    ///
+    /// diffusers 0.42 finds a text encoder's attention here, and with its own old keys, only if `out_proj` is adapted.
     case kohya
     /// diffusers' from 0.22 on: `unet.mid_block.….to_q.lora.down.weight`.
     case diffusers
