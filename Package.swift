@@ -20,11 +20,12 @@ let package = Package(
         // C and C++
         .systemLibrary(name: "libtorch", pkgConfig: "libtorch"),
         .target(name: "CBlocks"),
+        .target(name: "CPictures"),
         .target(name: "CTorch", dependencies: ["libtorch"]),
         .target(name: "Kernels", dependencies: ["libtorch", "CBlocks"]),
 
         // Without the tensor engine
-        .target(name: "Formats", dependencies: ["CBlocks"]),
+        .target(name: "Formats", dependencies: ["CBlocks", "CPictures"]),
         .target(name: "Tokenizers", dependencies: ["Formats"]),
         .target(name: "Datasets", dependencies: ["Tokenizers"]),
         .target(name: "Runs", dependencies: ["Formats", .product(name: "Yams", package: "Yams")]),

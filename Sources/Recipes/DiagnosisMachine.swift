@@ -1,5 +1,6 @@
 // What this machine has: engine, devices, memory, disk, libraries.
 
+import Formats
 import Foundation
 import Torch
 
@@ -46,15 +47,16 @@ extension Diagnosis {
     }
 
     private mutating func checkPictures() {
-        #if os(macOS)
-            let names = ["librsvg-2.2.dylib", "/opt/homebrew/lib/librsvg-2.2.dylib"], remedy = "brew install librsvg"
-        #else
-            let names = ["librsvg-2.so.2"], remedy = "apt-get install librsvg2-2 fonts-dejavu-core"
-        #endif
-        if names.contains(where: { dlopen($0, RTLD_NOW | RTLD_LOCAL) != nil }) {
-            ok("pictures", "librsvg is there: reports get their curve as SVG and PNG")
-        } else {
-            warn("pictures", "librsvg is missing: reports get their curve as SVG, without a PNG", remedy)
+        do {
+            try Picture.requireLibrary()
+            ok("pictures", "libvips is there: pictures can be read, and reports get their curve as SVG and PNG")
+        } catch {
+            #if os(macOS)
+                let remedy = "brew install vips"
+            #else
+                let remedy = "sudo apt-get install -y libvips42 fonts-dejavu-core"
+            #endif
+            warn("pictures", "libvips is missing: no training on pictures, no PNG of the curve in reports", remedy)
         }
     }
 }

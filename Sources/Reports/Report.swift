@@ -68,12 +68,12 @@ public struct Report: Sendable {
         do {
             // Fonts for Chinese are rare on servers, so the words in the picture are English.
             let words = language == .en ? chart.svg : LossChart(history, language: .en)?.svg ?? chart.svg
-            let png = try PictureRenderer().png(words, width: LossChart.width, height: LossChart.height)
+            let png = try Picture.png(svg: words, scale: 1.5)
             try AtomicFile.write(png, to: picture)
         } catch let error as PictureError {
             try? FileManager.default.removeItem(at: picture)
             files.picture = nil
-            files.warnings.append(error.description)
+            files.warnings.append("no PNG of the curve was made: \(error)")
         }
         try AtomicFile.write(svg, to: curve)
     }

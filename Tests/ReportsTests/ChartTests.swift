@@ -1,5 +1,6 @@
 // The curve: scales, thinning, smoothing, the whole SVG, the PNG.
 
+import Formats
 import Foundation
 import Testing
 
@@ -73,30 +74,13 @@ struct ChartTests {
 
     // MARK: - PNG
 
-    @Test("becomes a PNG where the libraries are there")
+    @Test("becomes a PNG where libvips is there")
     func png() throws {
-        guard let renderer = try? PictureRenderer() else { return }
+        guard (try? Picture.requireLibrary()) != nil else { return }
         let svg = try #require(LossChart(RunHistory(SampleRun.finished), language: .en)).svg
-        let png = [UInt8](try renderer.png(svg, width: LossChart.width, height: LossChart.height))
+        let png = [UInt8](try Picture.png(svg: svg, scale: 1.5))
         #expect(png.prefix(8) == [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
         #expect(png[16..<24] == [0, 0, 0x05, 0xa0, 0, 0, 0x02, 0xa3])  // 1440 × 675
         #expect(png.count > 10_000)
-    }
-
-    @Test("without the libraries is a warning that names the package")
-    func missing() throws {
-        let error = try #require(throws: PictureError.self) { try PictureRenderer(rsvgNames: ["librsvg-none.so"]) }
-        #expect(error.description.hasPrefix("no PNG of the curve was made: librsvg-none.so: "))
-        #if os(Linux)
-            #expect(error.description.hasSuffix("; to have one: apt-get install librsvg2-2 fonts-dejavu-core"))
-        #endif
-    }
-
-    @Test("that is no SVG is an error")
-    func notSVG() throws {
-        guard let renderer = try? PictureRenderer() else { return }
-        let error = try #require(throws: PictureError.self) { try renderer.png("<svg", width: 10, height: 10) }
-        #expect(error.description.contains("librsvg cannot read the SVG"))
-        #expect(throws: PictureError.self) { try renderer.png("<svg/>", width: 100_000, height: 10) }
     }
 }

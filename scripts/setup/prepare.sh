@@ -50,18 +50,18 @@ ask_for_packages() {
     fail "$1 is missing; install it with your system's package manager (Debian's name: $2) and run this again"
 }
 
-# For the loss curve as PNG only (SVG needs nothing), so tried once and never insisted on.
+# For training on pictures and the loss curve as PNG; text runs need neither, so tried once and never insisted on.
 install_optional_packages() {
-    command -v dpkg-query > /dev/null && [ ! -e "$launcher/optional" ] || return 0
-    for package in librsvg2-2 fonts-dejavu-core; do
+    command -v dpkg-query > /dev/null && [ ! -e "$launcher/pictures" ] || return 0
+    for package in libvips42 fonts-dejavu-core; do
         case $(dpkg-query -W -f '${Status}' "$package" 2> /dev/null) in
             *' installed') ;;
             *) set -- "$@" "$package" ;;
         esac
     done
     [ $# = 0 ] || install_packages "$@" \
-        || say "reports will have no PNG curve (only SVG) until you run: sudo apt-get install -y $*"
-    : > "$launcher/optional"
+        || say "no training on pictures and no PNG of the loss curve (only SVG) until you run: sudo apt-get install -y $*"
+    : > "$launcher/pictures"
 }
 
 # MARK: The compiler
