@@ -27,7 +27,7 @@ let package = Package(
         // Without the tensor engine
         .target(name: "Formats", dependencies: ["CBlocks", "CPictures"]),
         .target(name: "Tokenizers", dependencies: ["Formats"]),
-        .target(name: "Datasets", dependencies: ["Tokenizers"]),
+        .target(name: "Datasets", dependencies: ["Formats", "Tokenizers"]),
         .target(name: "Runs", dependencies: ["Formats", .product(name: "Yams", package: "Yams")]),
         .target(name: "Reports", dependencies: ["Formats", "Runs"]),
         .target(

@@ -16,13 +16,18 @@ public struct BatchPlan: Sendable, Equatable {
         guard !sampleLengths.isEmpty else {
             throw DatasetError.option("training data", problem: "there are no samples to plan for")
         }
+        try Self.check(batchSize: batchSize, accumulation: accumulation)
+        (self.sampleLengths, self.batchSize) = (sampleLengths, batchSize)
+        (self.accumulation, self.seed) = (accumulation, seed)
+    }
+
+    /// Refuses impossible sizes.
+    static func check(batchSize: Int, accumulation: Int) throws {
         for (name, value) in [("batch_size", batchSize), ("gradient_accumulation_steps", accumulation)] {
             guard (1...1_000_000).contains(value) else {
                 throw DatasetError.option(name, problem: "expected 1 to 1000000, got \(value)")
             }
         }
-        (self.sampleLengths, self.batchSize) = (sampleLengths, batchSize)
-        (self.accumulation, self.seed) = (accumulation, seed)
     }
 
     /// Samples of a full step.
@@ -33,9 +38,7 @@ public struct BatchPlan: Sendable, Equatable {
 
     /// The order of the samples in an epoch.
     public func order(epoch: Int) -> [Int] {
-        // Seed and epoch are mixed by the generator itself, so that neighbouring seeds share no epoch.
-        var mixer = SplitMix64(seed: seed)
-        var generator = SplitMix64(seed: mixer.next() ^ UInt64(bitPattern: Int64(epoch)) &* 0xD6E8_FEB8_6659_FD93)
+        var generator = SplitMix64(seed: seed, member: epoch)
         return generator.permutation(sampleLengths.count)
     }
 

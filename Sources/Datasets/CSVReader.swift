@@ -42,7 +42,7 @@ struct CSVReader {
     }
 
     /// The next row that is not empty, and the line on which it starts.
-    private mutating func row() throws -> (fields: [String], line: Int)? {
+    mutating func row() throws -> (fields: [String], line: Int)? {
         while position < bytes.count {
             let start = line
             var fields = [try field()]

@@ -7,6 +7,12 @@ struct SplitMix64: RandomNumberGenerator, Sendable {
 
     init(seed: UInt64) { state = seed }
 
+    /// The sequence of one of many, such as an epoch: mixed, so that neighbouring seeds share none.
+    init(seed: UInt64, member: Int) {
+        var mixer = SplitMix64(seed: seed)
+        state = mixer.next() ^ UInt64(bitPattern: Int64(member)) &* 0xD6E8_FEB8_6659_FD93
+    }
+
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var value = state
@@ -24,6 +30,9 @@ struct SplitMix64: RandomNumberGenerator, Sendable {
             if product.low >= limit || product.low >= (0 &- limit) % limit { return Int(product.high) }
         }
     }
+
+    /// A number from 0 to below 1.
+    mutating func nextShare() -> Double { Double(next() >> 11) / Double(1 << 53) }
 
     /// The numbers `0..<count` in random order (Fisher–Yates).
     mutating func permutation(_ count: Int) -> [Int] {
