@@ -7,6 +7,7 @@ import Foundation
 enum ReaderUnderTest: String, CaseIterable, Sendable {
     case safetensors
     case gguf
+    case torch
 
     /// Opens the file and reads all of it; true if it was accepted.
     func accepts(_ url: URL) throws -> Bool {
@@ -14,6 +15,7 @@ enum ReaderUnderTest: String, CaseIterable, Sendable {
             switch self {
             case .safetensors: try readAll(SafetensorsFile(url).tensors)
             case .gguf: try readAll(GGUFFile(url))
+            case .torch: try readAll(TorchCheckpoint(url).tensors)
             }
             return true
         } catch let error as FormatsError {

@@ -38,6 +38,16 @@ public final class MappedFile: @unchecked Sendable {
         base = try Self.map(descriptor, count, url)
     }
 
+    /// Memory that stands for a part of `file` whose bytes had to be put in order; `fill` writes all of it.
+    init(copyOf file: MappedFile, count: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) throws {
+        let (access, kind) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON)
+        guard let address = mmap(nil, max(1, count), access, kind, -1, 0), address != MAP_FAILED else {
+            throw FormatsError.system(path: file.url.shownPath, action: "put a tensor in order", code: errno)
+        }
+        withExtendedLifetime(file) { fill(UnsafeMutableRawBufferPointer(start: address, count: count)) }
+        (url, self.count, base) = (file.url, count, UnsafeRawPointer(address))
+    }
+
     deinit {
         if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
     }

@@ -15,28 +15,54 @@ public struct SafetensorsFolder: Sendable {
 
     /// Opens `<stem>.safetensors`, or else the files that `<stem>.safetensors.index.json` lists; where there is neither,
     /// those of the first of `variants`, as diffusers calls them: `<stem>.fp16.safetensors`.
-    public init(_ url: URL, stem: String = "model", variants: [String] = []) throws {
-        let names = [""] + variants.map { ".\($0)" }
-        let opened = try names.lazy.compactMap { try Self.opened(url, stem, variant: $0) }.first
-        guard let opened else { throw Self.absence(url, stem) }
+    ///
+    /// - Parameter pickles: the stem of PyTorch's files, `<stem>.bin`, which are read in the same way where there are no
+    ///   safetensors; nil: they are not.
+    public init(_ url: URL, stem: String = "model", variants: [String] = [], pickles: String? = nil) throws {
+        func first(_ stem: String, _ suffix: String) throws -> [Part]? {
+            for variant in [""] + variants.map({ ".\($0)" }) {
+                if let parts = try Self.opened(url, stem, suffix, variant: variant) { return parts }
+            }
+            return nil
+        }
+        guard let opened = try first(stem, "safetensors") ?? pickles.flatMap({ try first($0, "bin") }) else {
+            throw Self.absence(url, stem, readsPickles: pickles != nil)
+        }
         self.url = url
         files = opened.map(\.file)
         tensors = try Self.joined(opened)
         metadata = opened.reduce(into: [:]) { $0.merge($1.metadata) { first, _ in first } }
     }
 
-    /// Nil where the folder has neither the file nor an index of this variant.
-    private static func opened(_ url: URL, _ stem: String, variant: String) throws -> [SafetensorsFile]? {
-        let whole = url.appendingPathComponent("\(stem)\(variant).safetensors")
-        let index = url.appendingPathComponent("\(stem).safetensors.index\(variant).json")
-        let exists = FileManager.default.fileExists(atPath:)
-        if exists(whole.path) { return [try SafetensorsFile(whole)] }
-        return exists(index.path) ? try shards(index, in: url) : nil
+    /// One file of the folder.
+    private struct Part {
+        let file: MappedFile
+        let tensors: [String: StoredTensor]
+        var metadata: [String: String] = [:]
+
+        init(_ url: URL, suffix: String) throws {
+            if suffix == "safetensors" {
+                let opened = try SafetensorsFile(url)
+                (file, tensors, metadata) = (opened.file, opened.tensors, opened.metadata)
+            } else {
+                let opened = try TorchCheckpoint(url)
+                (file, tensors) = (opened.file, opened.tensors)
+            }
+        }
     }
 
-    private static func absence(_ url: URL, _ stem: String) -> FormatsError {
+    /// Nil where the folder has neither the file nor an index of this variant.
+    private static func opened(_ url: URL, _ stem: String, _ suffix: String, variant: String) throws -> [Part]? {
+        let whole = url.appendingPathComponent("\(stem)\(variant).\(suffix)")
+        let index = url.appendingPathComponent("\(stem).\(suffix).index\(variant).json")
+        let exists = FileManager.default.fileExists(atPath:)
+        if exists(whole.path) { return [try Part(whole, suffix: suffix)] }
+        return exists(index.path) ? try shards(index, in: url, suffix) : nil
+    }
+
+    private static func absence(_ url: URL, _ stem: String, readsPickles: Bool) -> FormatsError {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-        let pickle = names.sorted().first { $0.hasSuffix(".bin") }
+        let pickle = names.sorted().first { $0.hasSuffix(".bin") && !readsPickles }
         let beside = pickle.map { ", but \($0.onOneLine), which is not read because it can run programs" } ?? ""
         return FormatsError.missing(
             path: url.shownPath, place: "\(stem).safetensors",
@@ -48,7 +74,7 @@ public struct SafetensorsFolder: Sendable {
         let weight_map: [String: String]
     }
 
-    private static func shards(_ index: URL, in folder: URL) throws -> [SafetensorsFile] {
+    private static func shards(_ index: URL, in folder: URL, _ suffix: String) throws -> [Part] {
         let map = try weightMap(index)
         let opened = try Set(map.values).sorted().map { name in
             guard !name.isEmpty, !name.contains("/"), !name.contains("\\"), name != "..", name != "." else {
@@ -56,7 +82,7 @@ public struct SafetensorsFolder: Sendable {
                     path: index.shownPath, place: "weight_map",
                     problem: "'\(name.onOneLine)' is not the name of a file in this folder")
             }
-            return (name: name, file: try shard(folder.appendingPathComponent(name), index: index))
+            return (name: name, file: try shard(folder.appendingPathComponent(name), suffix, index: index))
         }
         let files = Dictionary(opened.map { ($0.name, $0.file) }) { first, _ in first }
         let absent = map.filter { files[$0.value]?.tensors[$0.key] == nil }.sorted { $0.key < $1.key }
@@ -80,9 +106,9 @@ public struct SafetensorsFolder: Sendable {
         }
     }
 
-    private static func shard(_ url: URL, index: URL) throws -> SafetensorsFile {
+    private static func shard(_ url: URL, _ suffix: String, index: URL) throws -> Part {
         do {
-            return try SafetensorsFile(url)
+            return try Part(url, suffix: suffix)
         } catch FormatsError.system(let path, _, ENOENT) {
             throw FormatsError.missing(
                 path: path, place: index.lastPathComponent, problem: "the index lists this file, but it is not there",
@@ -90,7 +116,7 @@ public struct SafetensorsFolder: Sendable {
         }
     }
 
-    private static func joined(_ files: [SafetensorsFile]) throws -> [String: StoredTensor] {
+    private static func joined(_ files: [Part]) throws -> [String: StoredTensor] {
         var tensors: [String: StoredTensor] = [:]
         for file in files {
             for (name, tensor) in file.tensors {
