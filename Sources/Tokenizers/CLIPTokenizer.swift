@@ -1,6 +1,7 @@
 // The tokenizer of CLIP's text encoder, which every Stable Diffusion reads its prompts through.
 // Port of https://github.com/huggingface/transformers/blob/main/src/transformers/models/clip/tokenization_clip.py
 
+import Formats
 import Foundation
 
 /// A prompt as CLIP's text encoder takes it.
@@ -35,11 +36,25 @@ public struct CLIPTokenizer: Sendable {
 
     private let tokenizer: Tokenizer
     private let commaID: Int?
+    /// The file that all was read from, where it was one.
+    private let file: URL?
 
     /// Reads `tokenizer.json`, or `vocab.json` with `merges.txt`, and the special tokens from the files beside them.
-    public init(folder: URL) throws {
-        let roles = try CLIPRoles(folder: folder)
-        let stages = try TokenizerStages(clipFolder: folder, roles: roles)
+    ///
+    /// - Parameter padding: the token that fills rows up where the files do not say; nil: the one that ends a text.
+    public init(folder: URL, padding: String? = nil) throws {
+        let roles = try CLIPRoles(folder: folder, padding: padding)
+        try self.init(TokenizerStages(clipFolder: folder, roles: roles), roles, folder: folder, file: nil)
+    }
+
+    /// Reads a `tokenizer.json` that has another name; what lies beside it is not its own.
+    public init(file: URL, padding: String? = nil) throws {
+        let roles = try CLIPRoles(folder: nil, padding: padding)
+        try self.init(TokenizerStages(clipFile: file, roles: roles), roles, folder: nil, file: file)
+    }
+
+    private init(_ stages: TokenizerStages, _ roles: CLIPRoles, folder: URL?, file: URL?) throws {
+        self.file = file
         startID = try stages.requiredID(of: roles.start)
         endID = try stages.requiredID(of: roles.end)
         padID = try stages.requiredID(of: roles.pad)
@@ -53,7 +68,10 @@ public struct CLIPTokenizer: Sendable {
     public var vocabularySize: Int { tokenizer.vocabularySize }
 
     /// Writes the tokenizer's files, as they were read, into a folder.
-    public func writeFiles(to folder: URL) throws { try tokenizer.writeFiles(to: folder) }
+    public func writeFiles(to folder: URL) throws {
+        guard let file else { return try tokenizer.writeFiles(to: folder) }
+        try AtomicFile.write(Data(contentsOf: file), to: folder.appendingPathComponent("tokenizer.json"))
+    }
 
     // MARK: - Text to ids
 

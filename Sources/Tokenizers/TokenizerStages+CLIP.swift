@@ -6,10 +6,10 @@ import Foundation
 struct CLIPRoles {
     var start, end, unknown, pad: AddedToken
 
-    /// Reads `tokenizer_config.json` and `special_tokens_map.json`.
-    init(folder: URL) throws {
-        let config = try SpecialTokens.part("tokenizer_config.json", in: folder)
-        let map = try SpecialTokens.part("special_tokens_map.json", in: folder)
+    /// Reads `tokenizer_config.json` and `special_tokens_map.json` of a folder, if there is one.
+    init(folder: URL?, padding: String?) throws {
+        let config = try folder.flatMap { try SpecialTokens.part("tokenizer_config.json", in: $0) }
+        let map = try folder.flatMap { try SpecialTokens.part("special_tokens_map.json", in: $0) }
         // As transformers does: the map is older, and holds where the configuration does not list its tokens. So pads
         // Stable Diffusion 2 with `!`, though its configuration says otherwise.
         let parts = config?["added_tokens_decoder"] == nil ? [map, config] : [config, map]
@@ -26,7 +26,7 @@ struct CLIPRoles {
         start = try token("bos_token", "<|startoftext|>")
         self.end = try token("eos_token", end)
         unknown = try token("unk_token", end)
-        pad = try token("pad_token", end)
+        pad = try token("pad_token", padding ?? end)
     }
 
     /// Each token once; of several with the same spelling, the last one says how it is looked for.
@@ -57,16 +57,35 @@ extension TokenizerStages {
         let hub = folder.appendingPathComponent("tokenizer.json")
         if FileManager.default.fileExists(atPath: hub.path) {
             try self.init(folder: folder)
-            guard case .bytes(_, last: .some) = model.symbols else {
-                throw TokenizerError.unsupported(
-                    file: hub.path, key: "model", got: "not CLIP's kind of tokenizer",
-                    supported: ["byte-level BPE with 'end_of_word_suffix' here"])
-            }
+            try checkCLIP()
         } else {
             try self.init(vocabularyIn: folder)
             try addTokens(fromConfigIn: folder)
             model.unknownID = try requiredID(of: roles.unknown)
         }
+        try add(roles)
+    }
+
+    /// Reads one `tokenizer.json`, whatever its name.
+    init(clipFile file: URL, roles: CLIPRoles) throws {
+        guard let text = try JSONText(contentsOf: file) else {
+            throw TokenizerError.unusableFile(
+                file: file.path, reason: "no such file", remedy: "name the tokenizer.json")
+        }
+        try self.init(text)
+        try checkCLIP()
+        try add(roles)
+    }
+
+    private func checkCLIP() throws {
+        guard case .bytes(_, last: .some) = model.symbols else {
+            throw TokenizerError.unsupported(
+                file: file, key: "model", got: "not CLIP's kind of tokenizer",
+                supported: ["byte-level BPE with 'end_of_word_suffix' here"])
+        }
+    }
+
+    private mutating func add(_ roles: CLIPRoles) throws {
         let known = Set(added.map(\.content))
         for var token in roles.distinct where !known.contains(token.content) {
             token.id = try requiredID(of: token)
