@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "Torch", dependencies: ["CTorch", "Kernels"]),
         .target(name: "NN", dependencies: ["Formats", "Torch"]),
         .target(name: "LoRA", dependencies: ["Formats", "NN", "Torch"]),
-        .target(name: "Models", dependencies: ["Formats", "NN", "Torch"]),
+        .target(name: "Models", dependencies: ["Formats", "NN", "Tokenizers", "Torch"]),
         .target(name: "Training", dependencies: ["Formats", "Runs", "Torch"]),
         .target(
             name: "Recipes",

@@ -59,6 +59,24 @@ struct RealDiffusionTests {
         }
     }
 
+    @Test("the same from single files", arguments: ["single.safetensors", "single.ckpt"])
+    func single(name: String) throws {
+        let opened = ContinuousClock.now
+        let base = try PictureBase(folder.appendingPathComponent(name))
+        let milliseconds = (ContinuousClock.now - opened) / .milliseconds(1)
+        print("\(name): \(base.kind), \(base.byteCount) bytes, known after \(Int(milliseconds)) ms")
+        try withoutGradients {
+            let tokens = try expected().tensor("tokens").floats().map { Int($0) }
+            var started = ContinuousClock.now
+            try compare("text", base.loadTextEncoder(on: placement)([tokens]), started)
+            started = .now
+            try compare("mean", base.loadAutoencoder(on: placement).encode(tensor("pictures")).mean, started)
+            started = .now
+            try compare(
+                "y", base.loadUNet(on: placement)(tensor("x"), timesteps: [601], context: tensor("text")), started)
+        }
+    }
+
     @Test("moments of a picture of 256 x 256, and a picture of them")
     func autoencoder() throws {
         let autoencoder = try AutoencoderKL.load(part("vae"), on: placement)

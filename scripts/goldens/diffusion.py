@@ -10,7 +10,7 @@ computed in fp64, so that a comparison sees the rounding of one side alone. The 
 see `factors`; what is expected is cut into files of about 150 kB.
 """
 import json, math, os, pathlib, shutil, torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from diffusers.utils import logging
 from huggingface_hub import split_torch_state_dict_into_shards
 from peft import LoraConfig, inject_adapter_in_model
@@ -194,7 +194,10 @@ for kind in ["pocket", "sd1", "sd2"]:
     shutil.rmtree(out, ignore_errors=True)
     folder = out / "model"
     if kind == "pocket": folder = ROOT / "assets/pocket-emoji"
-    else: {"sd1": make_sd1, "sd2": make_sd2}[kind](folder)
+    else:
+        {"sd1": make_sd1, "sd2": make_sd2}[kind](folder)
+        PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True,
+                      steps_offset=1).save_config(folder / "scheduler")
     given = plain(folder, out)
     for name in FEWER.get(kind, SETS):
         exact, rounded = (training(folder, given, name, dtype) for dtype in [torch.float64, torch.float32])

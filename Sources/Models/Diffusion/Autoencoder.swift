@@ -45,13 +45,18 @@ extension AutoencoderConfig {
         self.init(
             inChannels: file.inChannels ?? 3, outChannels: file.outChannels ?? 3,
             latentChannels: file.latentChannels ?? 4, blockChannels: channels, layersPerBlock: file.layersPerBlock ?? 1,
-            groups: file.normNumGroups ?? 32, scalingFactor: file.scalingFactor ?? 0.18215)
-        let sizes = channels + [inChannels, outChannels, latentChannels, layersPerBlock, groups]
-        guard sizes.allSatisfy({ $0 > 0 && $0 <= 1 << 16 }), channels.count <= 8, !channels.isEmpty,
-            channels.allSatisfy({ $0.isMultiple(of: groups) })
+            groups: file.normNumGroups ?? 32, scalingFactor: file.scalingFactor ?? Self.usualScalingFactor)
+        try check(url.path)
+    }
+
+    /// Refuses dimensions that no model has, before anything is computed with them.
+    func check(_ file: String) throws {
+        let sizes = blockChannels + [inChannels, outChannels, latentChannels, layersPerBlock, groups]
+        guard sizes.allSatisfy({ $0 > 0 && $0 <= 1 << 16 }), blockChannels.count <= 8, !blockChannels.isEmpty,
+            blockChannels.allSatisfy({ $0.isMultiple(of: groups) })
         else {
             throw ModelError.config(
-                file: url.path, problem: "these do not go together: channels \(channels), \(groups) groups")
+                file: file, problem: "these do not go together: channels \(blockChannels), \(groups) groups")
         }
     }
 }

@@ -31,12 +31,17 @@ extension CLIPTextConfig {
             vocabularySize: file.vocabSize, hiddenSize: file.hiddenSize, intermediateSize: file.intermediateSize,
             layers: file.numHiddenLayers, heads: file.numAttentionHeads, maxPositions: file.maxPositionEmbeddings ?? 77,
             normEpsilon: file.layerNormEps ?? 1e-5, activation: file.hiddenAct ?? "quick_gelu")
+        try check(url.path)
+    }
+
+    /// Refuses dimensions that no model has, before anything is computed with them.
+    func check(_ file: String) throws {
         let sizes = [vocabularySize, hiddenSize, intermediateSize, layers, heads, maxPositions]
         guard sizes.allSatisfy({ $0 > 0 && $0 <= 1 << 20 }), layers <= 1000, hiddenSize.isMultiple(of: heads),
             ["quick_gelu", "gelu"].contains(activation)
         else {
             throw ModelError.config(
-                file: url.path,
+                file: file,
                 problem: "these do not go together: hidden size \(hiddenSize), \(heads) heads, "
                     + "\(layers) layers, activation '\(activation)'")
         }

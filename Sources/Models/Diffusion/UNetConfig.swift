@@ -130,7 +130,7 @@ extension UNetConfig {
     }
 
     /// Refuses dimensions that no model has, before anything is computed with them.
-    private func check(_ file: String) throws {
+    func check(_ file: String) throws {
         let levels = blockChannels.count
         let sizes = blockChannels + heads + transformerLayers + [inChannels, outChannels, layersPerBlock, contextSize]
         let areSizes = (sizes + [groups, sampleSize]).allSatisfy { $0 > 0 && $0 <= 1 << 16 }
