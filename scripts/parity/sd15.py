@@ -1,19 +1,24 @@
-"""Stable Diffusion 1.5's real size with random weights: a folder, and what diffusers computes with it.
+"""Stable Diffusion 1.5's real size with random weights: a folder, single files, and what diffusers computes with it.
 
 torch 2.11.0, diffusers 0.42.1, transformers 5.23.0, safetensors 0.8.0
-sd15.py FOLDER   writes FOLDER/model (fp16, 2.1 GB) and FOLDER/expected.safetensors
+sd15.py FOLDER   writes FOLDER/model, FOLDER/single.safetensors and FOLDER/single.ckpt, which hold the same (fp16, 2.1 GB
+                 each), and FOLDER/expected.safetensors
 
 No registry of packages holds the trained weights; the shapes alone are what a port of the tiny models cannot show.
 Everything is computed in fp32 from the weights as stored, one part after the other (4.5 GB of memory).
 """
-import gc, os, pathlib, resource, sys, time
+import gc, json, os, pathlib, resource, sys, time
 
 os.environ["TQDM_DISABLE"] = "1"
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders import single_file_utils as official
 from diffusers.utils import logging
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "goldens"))
+import ldm_names
 
 logging.set_verbosity_error()
 out = pathlib.Path(sys.argv[1])
@@ -63,4 +68,20 @@ def main():
     print(f"the prediction's largest value is {saved['y'].abs().max():.3f}; diffusers took {peak:.0f} MiB at most")
 
 
+def single():  # the same weights in the original layout, whose names diffusers' own converters turn back
+    def part(name): return load_file(next((out / "model" / name).glob("*.safetensors")))
+
+    net, vae, text = part("unet"), part("vae"), part("text_encoder")
+    file = ldm_names.unet(net, 2) | ldm_names.autoencoder(vae, 4) | ldm_names.clip(text)
+    config = json.loads((out / "model/vae/config.json").read_text()) | {"layers_per_block": 2}
+    for converted, original in [(official.convert_ldm_unet_checkpoint(file, config), net),
+                                (official.convert_ldm_vae_checkpoint(file, config), vae)]:
+        assert converted.keys() == original.keys()
+        assert all(torch.equal(value.reshape(original[key].shape), original[key]) for key, value in converted.items())
+    save_file({key: value.contiguous() for key, value in file.items()}, out / "single.safetensors", {"format": "pt"})
+    torch.save({"state_dict": file, "global_step": 840000}, out / "single.ckpt")
+    print(f"diffusers' converters give back all {len(net) + len(vae)} tensors of UNet and VAE from {len(file)} in one file")
+
+
 main()
+single()
