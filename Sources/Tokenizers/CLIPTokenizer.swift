@@ -70,7 +70,8 @@ public struct CLIPTokenizer: Sendable {
     /// Writes the tokenizer's files, as they were read, into a folder.
     public func writeFiles(to folder: URL) throws {
         guard let file else { return try tokenizer.writeFiles(to: folder) }
-        try AtomicFile.write(Data(contentsOf: file), to: folder.appendingPathComponent("tokenizer.json"))
+        try Tokenizer.makeFolder(folder)
+        try AtomicFile.write(Tokenizer.read(file), to: folder.appendingPathComponent("tokenizer.json"))
     }
 
     // MARK: - Text to ids

@@ -12,13 +12,7 @@ extension Tokenizer {
 
     /// Writes `tokenizer.json` and `tokenizer_config.json`, or copies the originals when they came from a folder.
     public func writeFiles(to target: URL) throws {
-        do {
-            try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
-        } catch {
-            throw TokenizerError.unusableFile(
-                file: target.path, reason: "the folder cannot be made (\(error.localizedDescription))",
-                remedy: "choose a folder where you may write")
-        }
+        try Self.makeFolder(target)
         guard let folder else {
             try AtomicFile.write(hubJSON(), to: target.appendingPathComponent("tokenizer.json"))
             return try AtomicFile.write(configJSON(), to: target.appendingPathComponent("tokenizer_config.json"))
@@ -26,11 +20,21 @@ extension Tokenizer {
         for name in Self.fileNames {
             let source = folder.appendingPathComponent(name)
             guard FileManager.default.fileExists(atPath: source.path) else { continue }
-            try AtomicFile.write(try read(source), to: target.appendingPathComponent(name))
+            try AtomicFile.write(try Self.read(source), to: target.appendingPathComponent(name))
         }
     }
 
-    private func read(_ url: URL) throws -> Data {
+    static func makeFolder(_ url: URL) throws {
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            throw TokenizerError.unusableFile(
+                file: url.path, reason: "the folder cannot be made (\(error.localizedDescription))",
+                remedy: "choose a folder where you may write")
+        }
+    }
+
+    static func read(_ url: URL) throws -> Data {
         do {
             return try Data(contentsOf: url)
         } catch {

@@ -43,6 +43,43 @@ struct TorchCheckpointTests {
         #expect(try tensors["weight"]?.floats() == (0..<24).map { Float($0) / 8 })
     }
 
+    @Test("an archive of more than 4 GiB has its sizes and places in a field of their own")
+    func wide() throws {
+        let list = try zip(["a/data.pkl": Array("}.".utf8), "a/version": [3]], isWide: true)
+        try withTemporaryFolder { folder in
+            let url = folder.appendingPathComponent("wide.ckpt")
+            try list.write(to: url)
+            #expect(try TorchCheckpoint(url).tensors.isEmpty)
+            let entry = try #require(ZipArchive(MappedFile(url)).entries["a/version"])
+            #expect(try ZipArchive(MappedFile(url)).range(of: entry) == 81..<82)
+        }
+    }
+
+    @Test("a folder of safetensors may fall back on checkpoints, whole or in parts")
+    func folder() throws {
+        try withTemporaryFolder { folder in
+            func copy(to name: String) throws {
+                try FileManager.default.copyItem(
+                    at: golden("torch-flat.bin"), to: folder.appendingPathComponent(name))
+            }
+            expectMessage(["model.safetensors: the folder has neither this file nor"]) {
+                try SafetensorsFolder(folder, pickles: "pytorch_model")
+            }
+            try copy(to: "pytorch_model-00001-of-00001.bin")
+            let index = #"{"weight_map": {"weight": "pytorch_model-00001-of-00001.bin"}}"#
+            try Data(index.utf8).write(to: folder.appendingPathComponent("pytorch_model.bin.index.json"))
+            let parts = try SafetensorsFolder(folder, pickles: "pytorch_model")
+            #expect(parts.tensors.keys.sorted() == ["bias", "weight"])
+            try copy(to: "pytorch_model.fp16.bin")
+            try copy(to: "pytorch_model.bin")
+            let whole = try SafetensorsFolder(folder, variants: ["fp16"], pickles: "pytorch_model")
+            #expect(whole.files.map(\.url.lastPathComponent) == ["pytorch_model.bin"])
+            expectMessage(["but pytorch_model-00001-of-00001.bin, which is not read because it can run programs"]) {
+                try SafetensorsFolder(folder)
+            }
+        }
+    }
+
     @Test("what is no archive of PyTorch's says what to do")
     func others() throws {
         expectMessage(["torch-legacy.pt: a checkpoint in PyTorch's format before 1.6", "weights_only=True"]) {
@@ -189,15 +226,19 @@ struct TorchCheckpointTests {
     }
 }
 
-/// An archive of stored entries, as `torch.save` and `zip -0` write them.
-private func zip(_ entries: [String: [UInt8]]) throws -> Data {
+/// An archive of stored entries, as `torch.save` and `zip -0` write them; a wide one as if it had more than 4 GiB.
+private func zip(_ entries: [String: [UInt8]], isWide: Bool = false) throws -> Data {
     func number<T: FixedWidthInteger>(_ value: T) -> Data { withUnsafeBytes(of: value.littleEndian) { Data($0) } }
     var (file, list) = (Data(), Data())
     for (name, bytes) in entries.sorted(by: { $0.key < $1.key }) {
         let sizes = number(UInt32(0)) + number(UInt32(bytes.count)) + number(UInt32(bytes.count))
         let common = number(UInt16(0)) + number(UInt16(0)) + number(UInt32(0)) + sizes + number(UInt16(name.utf8.count))
-        list += Data([0x50, 0x4B, 1, 2]) + number(UInt16(20)) + number(UInt16(20)) + common
-        list += Data(count: 12) + number(UInt32(file.count)) + Data(name.utf8)
+        let field = [bytes.count, bytes.count, file.count].reduce(Data([1, 0, 24, 0])) { $0 + number(UInt64($1)) }
+        let narrow = Data([0x50, 0x4B, 1, 2]) + number(UInt16(20)) + number(UInt16(20)) + common
+        list += isWide ? narrow[..<20] + Data(repeating: 255, count: 8) + narrow[28...] : narrow
+        list += number(UInt16(isWide ? field.count : 0)) + Data(count: 10)
+        list += (isWide ? Data(repeating: 255, count: 4) : number(UInt32(file.count))) + Data(name.utf8)
+        list += isWide ? field : Data()
         file += Data([0x50, 0x4B, 3, 4]) + number(UInt16(20)) + common + number(UInt16(0)) + Data(name.utf8)
         file += Data(bytes)
     }

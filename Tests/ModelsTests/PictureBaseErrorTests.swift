@@ -152,7 +152,8 @@ struct PictureBaseErrorTests {
     @Test("a base without a VAE is complete with another")
     func missingAutoencoder() throws {
         try withFile(TinySingleFile.sd1.tensors().filter { !$0.key.hasPrefix("first_stage_model.") }) { url in
-            #expect(try PictureBase(url, autoencoder: TinySingleFile.sd2.file).autoencoder.config.latentChannels == 4)
+            let base = try PictureBase(url, autoencoder: TinySingleFile.sd2.file)
+            #expect(base.autoencoder.config.latentChannels == 4)
         }
     }
 

@@ -169,7 +169,8 @@ struct PictureBaseTests {
         #expect(try PictureBase(TinySingleFile.sd2.file, prediction: .epsilon).noise.prediction == .epsilon)
         let second = try TinySingleFile.sd2.tensors()
         try withFile(second, metadata: ["modelspec.prediction_type": "epsilon"]) {
-            #expect(try PictureBase($0).noise.prediction == .epsilon)
+            let noise = try PictureBase($0).noise
+            #expect(noise.prediction == .epsilon)
         }
         var first = try TinySingleFile.sd1.tensors()
         first["v_pred"] = second["betas"]
