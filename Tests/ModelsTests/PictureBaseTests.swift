@@ -164,9 +164,12 @@ struct PictureBaseTests {
 
     @Test("the prediction is told by a setting, metadata, a tensor, a configuration beside the file, or the kind")
     func prediction() throws {
-        #expect(try PictureBase(TinySingleFile.sd1.file).noise.prediction == .epsilon)
-        #expect(try PictureBase(TinySingleFile.sd2.file).noise.prediction == .velocity)
-        #expect(try PictureBase(TinySingleFile.sd2.file, prediction: .epsilon).noise.prediction == .epsilon)
+        func told(_ kind: TinySingleFile, _ setting: Prediction? = nil) throws -> (Prediction, size: Int) {
+            let base = try PictureBase(kind.file, prediction: setting)
+            return (base.noise.prediction, base.unet.config.sampleSize)
+        }
+        #expect(try told(.sd1) == (.epsilon, 64) && told(.sd1, .velocity) == (.velocity, 64))
+        #expect(try told(.sd2) == (.velocity, 96) && told(.sd2, .epsilon) == (.epsilon, 64))
         let second = try TinySingleFile.sd2.tensors()
         try withFile(second, metadata: ["modelspec.prediction_type": "epsilon"]) {
             let noise = try PictureBase($0).noise

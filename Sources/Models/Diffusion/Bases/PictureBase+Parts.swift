@@ -13,7 +13,7 @@ extension PicturePart<AutoencoderConfig> {
         let nested = url.appendingPathComponent("vae", isDirectory: true)
         self =
             try url.isFolder
-            ? .init(autoencoder: nested.isFolder ? nested : url) : PictureFile(url).autoencoder(scalingFactor: scale)
+            ? .init(autoencoder: nested.isFolder ? nested : url) : PictureFile(url).autoencoder(scale: scale)
         guard config.scalingFactor == scale else {
             throw ModelError.config(
                 file: path,

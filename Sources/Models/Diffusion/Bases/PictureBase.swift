@@ -12,17 +12,24 @@ import Tokenizers
 public struct PictureBase: Sendable {
     /// The families that are read.
     public enum Kind: String, Sendable, CustomStringConvertible {
+        /// With CLIP's text encoder: 1.1 to 1.5.
         case stableDiffusion1 = "Stable Diffusion 1.x"
+        /// With OpenCLIP's text encoder: 2.0, 2.1 and their bases.
         case stableDiffusion2 = "Stable Diffusion 2.x"
 
+        /// The name of the family.
         public var description: String { rawValue }
     }
 
     /// The folder or file, as the user named it.
     public let url: URL
+    /// The family, as the UNet tells it.
     public let kind: Kind
+    /// Texts to states.
     public let textEncoder: PicturePart<CLIPTextConfig>
+    /// Predicts the noise in latents.
     public let unet: PicturePart<UNetConfig>
+    /// Pictures to latents and back: the model's own, or the other that was given.
     public let autoencoder: PicturePart<AutoencoderConfig>
     /// The noise that the model was trained with, and what it predicts.
     public let noise: NoiseScheduleConfig
@@ -43,20 +50,21 @@ public struct PictureBase: Sendable {
         var noise: NoiseScheduleConfig
         if url.isFolder {
             let folder = try PictureFolder(url)
-            (unet, own) = (try folder.unet(), Result { try folder.autoencoder() })
-            textEncoder = try folder.textEncoder()
+            (unet, textEncoder) = (try folder.unet(), try folder.textEncoder())
+            own = Result { try folder.autoencoder() }
             kind = unet.config.usesLinearProjection ? .stableDiffusion2 : .stableDiffusion1
             (noise, noiseFiles) = try folder.noise()
+            noise.prediction = prediction ?? noise.prediction
             tokens = .folder(url.appendingPathComponent("tokenizer", isDirectory: true))
         } else {
             let file = try PictureFile(url)
             kind = try file.kind()
-            (unet, own) = (try file.unet(kind), Result { try file.autoencoder() })
-            textEncoder = try file.textEncoder(kind)
             (noise, noiseFiles) = file.noise(kind)
+            noise.prediction = prediction ?? noise.prediction
+            (unet, textEncoder) = (try file.unet(kind, noise.prediction), try file.textEncoder(kind))
+            own = Result { try file.autoencoder() }
             tokens = .beside(url)
         }
-        noise.prediction = prediction ?? noise.prediction
         self.noise = noise
         autoencoder = try other.map { try .init(other: $0, insteadOf: try? own.get().config) } ?? own.get()
         try check()

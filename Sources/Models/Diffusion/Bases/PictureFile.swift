@@ -22,8 +22,7 @@ struct PictureFile {
             let file = try SafetensorsFile(url)
             (stored, metadata) = (file.tensors, file.metadata)
         } else {
-            throw ModelError.config(
-                file: url.path, problem: "a GGUF file, as text models have; \(Self.remedy)")
+            throw ModelError.config(file: url.path, problem: "a GGUF file, as text models have; \(Self.remedy)")
         }
         tensors = try stored.renamed(in: url.path) { [$0.hasPrefix("state_dict.") ? String($0.dropFirst(11)) : $0] }
     }
@@ -92,11 +91,13 @@ struct PictureFile {
 // MARK: - Parts
 
 extension PictureFile {
-    func unet(_ kind: PictureBase.Kind) throws -> PicturePart<UNetConfig> {
+    /// The UNet; `prediction` tells Stable Diffusion 2's model for 768 pixels, of latents of 96, from that for 512.
+    func unet(_ kind: PictureBase.Kind, _ prediction: Prediction) throws -> PicturePart<UNetConfig> {
         let stored = tensors.below("model.diffusion_model.")
         let layers = LDMNames.layersPerBlock(stored.keys)
         let renamed = try stored.renamed(in: url.path) { [LDMNames.unet($0, layersPerBlock: layers)] }
-        let config = try UNetConfig(TensorShapes(path: url.path, tensors: renamed), kind: kind)
+        var config = try UNetConfig(TensorShapes(path: url.path, tensors: renamed), kind: kind)
+        if kind == .stableDiffusion2, prediction == .velocity { config.sampleSize = 96 }
         return PicturePart(config: config, files: [url], tensors: renamed, path: url.path)
     }
 
@@ -122,9 +123,7 @@ extension PictureFile {
     }
 
     /// The autoencoder within a base, or a file of its own, under the original names or diffusers'.
-    func autoencoder(scalingFactor: Double = AutoencoderConfig.usualScalingFactor) throws -> PicturePart<
-        AutoencoderConfig
-    > {
+    func autoencoder(scale: Double = AutoencoderConfig.usualScalingFactor) throws -> PicturePart<AutoencoderConfig> {
         let nested = tensors.below("first_stage_model.")
         let wanted = ["encoder.", "decoder.", "quant_conv.", "post_quant_conv."]
         let stored = (nested.isEmpty ? tensors : nested).filter { name, _ in wanted.contains(where: name.hasPrefix) }
@@ -137,7 +136,7 @@ extension PictureFile {
             [DiffusersNames.autoencoder(levels > 0 ? LDMNames.autoencoder(name, levels: levels) : name)]
         }
         let config = try AutoencoderConfig(
-            TensorShapes(path: url.path, tensors: renamed), scalingFactor: scalingFactor)
+            TensorShapes(path: url.path, tensors: renamed), scalingFactor: scale)
         return PicturePart(config: config, files: [url], tensors: renamed, path: url.path)
     }
 }

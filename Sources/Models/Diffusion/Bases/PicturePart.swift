@@ -6,6 +6,7 @@ import NN
 
 /// A text encoder, UNet or autoencoder that has been found, not loaded.
 public struct PicturePart<Config: Sendable>: Sendable {
+    /// What the network is made of.
     public let config: Config
     /// The files that decide what it computes.
     public let files: [URL]
