@@ -67,7 +67,7 @@ public enum FormatsError: Error, CustomStringConvertible, Equatable, Sendable {
 
 extension String {
     /// Text of a file, made safe for a one-line message: no control characters, at most 120 characters.
-    var onOneLine: String {
+    public var onOneLine: String {
         let shown = count <= 120 ? self : prefix(80) + "…" + suffix(30)
         return shown.unicodeScalars.reduce(into: "") { text, scalar in
             switch scalar.properties.generalCategory {
