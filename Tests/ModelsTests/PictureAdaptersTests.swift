@@ -102,16 +102,22 @@ struct PictureAdaptersTests {
         }
     }
 
-    @Test("α / √rank becomes an α that other programs divide by the rank, exactly")
-    func rankStabilised() throws {
-        let tiny = try TinyDiffusion(.sd1)
-        let config = LoRAConfig(rank: 3, alpha: 2, isRankStabilised: true, targets: ["to_q", "conv_in"])
+    @Test(
+        "α / √rank becomes an α that others divide by the rank; shapes are the layer's",
+        arguments: [TinyDiffusion.Kind.sd1, .sd2])
+    func rankStabilised(kind: TinyDiffusion.Kind) throws {
+        let tiny = try TinyDiffusion(kind)
+        let config = LoRAConfig(rank: 3, alpha: 2, isRankStabilised: true, targets: ["proj_in", "conv_in"])
         let set = try LoRASet.inject(config, into: tiny.parts.unet, seed: 1, on: .cpu)
         try withTemporaryFolder { folder in
             let url = folder.appendingPathComponent("x.safetensors")
             try PictureAdapters(unet: set).write(.kohya, to: url)
-            let alpha = try SafetensorsFile(url).tensor("lora_unet_conv_in.alpha")
+            let file = try SafetensorsFile(url), alpha = try file.tensor("lora_unet_conv_in.alpha")
             #expect(try alpha.type == .f32 && alpha.shape == [] && alpha.floats() == [Float(2 * 3.0.squareRoot())])
+            let stem = "lora_unet_mid_block_attentions_0_proj_in", pixel = kind == .sd1 ? [1, 1] : []
+            #expect(try file.tensor("\(stem).lora_down.weight").shape == [3, 16] + pixel)
+            #expect(try file.tensor("\(stem).lora_up.weight").shape == [16, 3] + pixel)
+            #expect(try file.tensor("lora_unet_conv_in.lora_down.weight").shape == [3, 4, 3, 3])
             let again = try #require(read(url, for: tiny.parts).unet)
             #expect(again.entries.allSatisfy { abs($0.adapter.scale - config.scale) < 1e-7 })
         }
@@ -276,6 +282,45 @@ struct PictureAdaptersTests {
             }
             let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
             #expect(left.isEmpty)
+        }
+    }
+
+    @Test("files with damaged headers are read or refused in one line, whatever is wrong")
+    func damagedHeaders() throws {
+        let parts = try TinyDiffusion(.sd1).parts
+        let whole = try Data(contentsOf: Self.golden("peft"))
+        let header = whole.prefix(8).enumerated().reduce(0) { $0 + Int($1.element) << (8 * $1.offset) }
+        var stream = RandomStream(seed: 5, purpose: "damage")
+        try withTemporaryFolder { folder in
+            let url = folder.appendingPathComponent("x.safetensors")
+            for _ in 0..<150 {
+                var bytes = whole
+                for _ in 0..<3 {
+                    let place = 8 + Int(stream.next() % UInt64(header))
+                    bytes[place] =
+                        [UInt8(ascii: "\\"), UInt8(ascii: "1"), 0x0A, UInt8(stream.next() % 128)][
+                            Int(stream.next() % 4)]
+                }
+                try bytes.write(to: url)
+                do {
+                    _ = try read(url, for: parts)
+                } catch {
+                    let isOneLine = !"\(error)".contains { $0.isNewline }
+                    #expect(isOneLine)
+                }
+            }
+        }
+    }
+
+    @Test("names out of a file stay on one line")
+    func names() throws {
+        let parts = try TinyDiffusion(.sd1).parts
+        expectMessage("'a\\u{a}b': this model has no such layers") {
+            try copy(Self.golden("kohya")) {
+                $0 == "lora_unet_conv_in.alpha" ? "a\nb" : $0
+            } _: {
+                _ = try read($0, for: parts)
+            }
         }
     }
 }

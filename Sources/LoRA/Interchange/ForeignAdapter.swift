@@ -9,16 +9,16 @@ enum ForeignAdapter {
         let keys = file.tensors.keys.sorted()
         for (parts, kind) in kinds {
             if let key = keys.first(where: { key in parts.contains { key.contains($0) } }) {
-                return "\(kind) ('\(key.prefix(100))')"
+                return "\(kind) ('\(key.onOneLine)')"
             }
         }
         let version = file.metadata["ss_base_model_version"] ?? file.metadata["modelspec.architecture"] ?? ""
-        if version.contains("xl") { return "a LoRA for SDXL, as its metadata says ('\(version.prefix(40))')" }
+        if version.contains("xl") { return "a LoRA for SDXL, as its metadata says ('\(version.onOneLine)')" }
         let wide = file.tensors.values.first { tensor in
             tensor.name.contains("attn2") && tensor.shape.count > 1 && tensor.shape[1] == 2048
                 && (tensor.name.contains("down") || tensor.name.contains("lora_A"))
         }
-        return wide.map { "a LoRA for SDXL, whose text has 2048 channels ('\($0.name.prefix(100))')" }
+        return wide.map { "a LoRA for SDXL, whose text has 2048 channels ('\($0.name.onOneLine)')" }
     }
 
     /// Parts of names, the telling ones first.

@@ -79,7 +79,7 @@ private struct PictureAdapterReader {
     func finish() throws {
         guard left.count < file.tensors.count else { throw refuse("no LoRA in it") }
         guard left.isEmpty else {
-            let shown = left.sorted().prefix(5).map { "'\($0)'" }.joined(separator: ", ")
+            let shown = left.sorted().prefix(5).map { "'\($0.onOneLine)'" }.joined(separator: ", ")
             let more = left.count > 5 ? " and \(left.count - 5) more" : ""
             throw refuse("\(shown)\(more): this model has no such layers; is the adapter for another base model?")
         }
@@ -145,7 +145,7 @@ private struct DiffusersScaling {
         let patterns = field("alpha_pattern") as? [String: Double] ?? [:]
         let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "_.^"))
         if let other = patterns.keys.sorted().first(where: { $0.rangeOfCharacter(from: plain.inverted) != nil }) {
-            throw refuse("has the pattern '\(other)'; only names and paths of layers are read here")
+            throw refuse("has the pattern '\(other.onOneLine)'; only names and paths of layers are read here")
         }
         let match = patterns.keys.sorted().first { pattern in
             pattern.hasPrefix("^") ? "^\(path)" == pattern : ".\(path)".hasSuffix(".\(pattern)")
