@@ -12,7 +12,7 @@ struct PictureFolder {
     private(set) var metadata: [String] = []
     /// Pictures that end in `.mask.<extension>`.
     private(set) var masks: [String] = []
-    /// Files that mean nothing here.
+    /// Files that mean nothing here and are not about the folder.
     private(set) var others: [String] = []
 
     static let extensions: Set = ["jpg", "jpeg", "jfif", "png", "webp", "tif", "tiff", "gif", "avif", "heic", "heif"]
@@ -66,7 +66,7 @@ struct PictureFolder {
             captions.append(name)
         } else if ["metadata.csv", "metadata.jsonl"].contains((name as NSString).lastPathComponent) {
             metadata.append(name)
-        } else {
+        } else if !["", "md"].contains(kind) {  // a README, a licence
             others.append(name)
         }
     }
