@@ -178,6 +178,10 @@ struct PictureBaseErrorTests {
             ) {
                 _ = try PictureBase(TinySingleFile.sd1.file, autoencoder: copy)
             }
+            let weights = copy.appendingPathComponent("diffusion_pytorch_model.safetensors")
+            expectMessage("vae: a VAE whose latents are scaled by 0.13025") {
+                _ = try PictureBase(TinySingleFile.sd1.file, autoencoder: weights)
+            }
         }
     }
 }

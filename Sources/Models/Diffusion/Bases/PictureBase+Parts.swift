@@ -10,14 +10,22 @@ extension PicturePart<AutoencoderConfig> {
     /// - Parameter own: the model's own, by whose scale the UNet knows latents; a file does not tell its scale.
     init(other url: URL, insteadOf own: AutoencoderConfig?) throws {
         let scale = own?.scalingFactor ?? AutoencoderConfig.usualScalingFactor
-        let nested = url.appendingPathComponent("vae", isDirectory: true)
-        self =
-            try url.isFolder
-            ? .init(autoencoder: nested.isFolder ? nested : url) : PictureFile(url).autoencoder(scale: scale)
-        guard config.scalingFactor == scale else {
+        let nested = url.appendingPathComponent("vae", isDirectory: true), parent = url.deletingLastPathComponent()
+        let config = parent.appendingPathComponent("config.json").path
+        if url.isFolder {
+            self = try .init(autoencoder: nested.isFolder ? nested : url)
+        } else if url.lastPathComponent.hasPrefix("diffusion_pytorch_model."),
+            FileManager.default.fileExists(atPath: config)
+        {
+            self = try .init(autoencoder: parent)  // a folder's weights, whose scale its configuration tells
+        } else {
+            self = try PictureFile(url).autoencoder(scale: scale)
+        }
+        guard self.config.scalingFactor == scale else {
             throw ModelError.config(
                 file: path,
-                problem: "a VAE whose latents are scaled by \(config.scalingFactor), those of this model by \(scale); "
+                problem:
+                    "a VAE whose latents are scaled by \(self.config.scalingFactor), those of this model by \(scale); "
                     + "use one made for the same family of models")
         }
     }
