@@ -51,4 +51,9 @@ public final class GroupNorm: Module {
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         try x.groupNorm(groups, weight.value, bias.value, epsilon: epsilon)
     }
+
+    /// (B, C, …) → the same, through SiLU.
+    public func silu(_ x: Tensor) throws -> Tensor {
+        try groupNormSiLU(x, groups: groups, weight.value, bias.value, epsilon: epsilon)
+    }
 }

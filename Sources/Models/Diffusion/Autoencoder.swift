@@ -143,7 +143,7 @@ final class AutoencoderEncoder: Module {
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let x = try midBlock(downBlocks.reduce(convIn(x)) { try $1($0) })
-        return try convOut(convNormOut(x).silu())
+        return try convOut(convNormOut.silu(x))
     }
 }
 
@@ -169,7 +169,7 @@ final class AutoencoderDecoder: Module {
 
     func callAsFunction(_ z: Tensor) throws -> Tensor {
         let x = try upBlocks.reduce(midBlock(convIn(z))) { try $1($0) }
-        return try convOut(convNormOut(x).silu())
+        return try convOut(convNormOut.silu(x))
     }
 }
 

@@ -43,11 +43,7 @@ final class GEGLU: Module {
 
     init(_ inputs: Int, _ outputs: Int) { proj = Linear(inputs, 2 * outputs, bias: true) }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let wide = try proj(x), size = wide.shape[2] / 2
-        let halves = try wide.split([size, size], dim: -1)
-        return try halves[0] * halves[1].gelu()
-    }
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try geglu(proj(x)) }
 }
 
 final class PictureFeedForward: Module {

@@ -27,9 +27,9 @@ final class ResnetBlock2D: Module {
 
     /// `x` (B, inputs, H, W) and the time embedding after its activation (B, E) → (B, outputs, H, W).
     func callAsFunction(_ x: Tensor, time: Tensor? = nil) throws -> Tensor {
-        var h = try conv1(norm1(x).silu())
+        var h = try conv1(norm1.silu(x))
         if let timeEmbProj, let time { h = try h + timeEmbProj(time).view(-1, h.shape[1], 1, 1) }
-        h = try conv2(norm2(h).silu())
+        h = try conv2(norm2.silu(h))
         return try (convShortcut?(x) ?? x) + h
     }
 }

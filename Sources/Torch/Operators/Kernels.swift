@@ -74,6 +74,14 @@ public func rmsNorm(_ x: Tensor, _ weight: Tensor, epsilon: Double) throws -> Te
 /// `silu(gate) · up` of (…, gate and up side by side).
 public func swiglu(_ x: Tensor) throws -> Tensor { try own.swiglu(x) }
 
+/// The value times GELU of the gate, where `x` (…, 2 · size) has the value first, then the gate.
+public func geglu(_ x: Tensor) throws -> Tensor { try own.geglu(x) }
+
+/// SiLU of the group norm of (B, C, …), with frozen factors and offsets (C).
+public func groupNormSiLU(
+    _ x: Tensor, groups: Int, _ weight: Tensor, _ bias: Tensor, epsilon: Double
+) throws -> Tensor { try own.groupNormSiLU(x, groups, weight, bias, epsilon) }
+
 /// Rotates x (T, H, D) by its tokens' positions (T), with tables (places, D / 2).
 public func rope(_ x: Tensor, cosines: Tensor, sines: Tensor, positions: Tensor) throws -> Tensor {
     try own.rope(x, cosines, sines, positions)
@@ -110,6 +118,9 @@ private enum own {
     static let conv2d = Operator("lora::conv2d(Tensor x, Tensor weight, int[] layout, Tensor? bias) -> Tensor")
     static let rmsNorm = Operator("lora::rms_norm(Tensor x, Tensor weight, float eps) -> Tensor")
     static let swiglu = Operator("lora::swiglu(Tensor x) -> Tensor")
+    static let geglu = Operator("lora::geglu(Tensor x) -> Tensor")
+    static let groupNormSiLU = Operator(
+        "lora::group_norm_silu(Tensor x, int groups, Tensor weight, Tensor bias, float epsilon) -> Tensor")
     static let rope = Operator("lora::rope(Tensor x, Tensor cosines, Tensor sines, Tensor positions) -> Tensor")
     static let attention = Operator("lora::attention(Tensor q, Tensor k, Tensor v, int[] lengths) -> Tensor")
     static let crossEntropy = Operator(
