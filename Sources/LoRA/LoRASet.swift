@@ -66,7 +66,7 @@ public final class LoRASet {
 
     /// How many layers of each name are adapted: `q_proj` → 30.
     public var matches: [String: Int] {
-        entries.reduce(into: [:]) { $0[String($1.path.split(separator: ".").last ?? ""), default: 0] += 1 }
+        entries.reduce(into: [:]) { $0[Self.leafName($1.path), default: 0] += 1 }
     }
 
     /// Draws new dropout masks; the same for the same step and micro-batch.
@@ -87,7 +87,13 @@ public final class LoRASet {
     }
 
     private static func leafNames(_ paths: [String]) -> [String] {
-        Set(paths.compactMap { $0.split(separator: ".").last.map(String.init) }).sorted()
+        Set(paths.map(leafName)).sorted()
+    }
+
+    /// The last component of a path, with the one before it where the last is a number: `q_proj`, `to_out.0`.
+    private static func leafName(_ path: String) -> String {
+        let parts = path.split(separator: "."), isNumber = parts.last.map { Int($0) != nil } ?? false
+        return parts.suffix(isNumber ? 2 : 1).joined(separator: ".")
     }
 }
 
@@ -95,12 +101,14 @@ public final class LoRASet {
 public enum LoRAError: Error, CustomStringConvertible {
     case noMatch(pattern: String, names: [String])
     case file(path: String, problem: String)
+    case prompt(String)
 
     public var description: String {
         switch self {
         case .noMatch(let pattern, let names):
             "target_modules: '\(pattern)' matches no layer of this model; its layers are \(names.joined(separator: ", "))"
         case .file(let path, let problem): "\(path): \(problem)"
+        case .prompt(let problem): problem
         }
     }
 }

@@ -1,5 +1,7 @@
 // Random numbers that are functions of a seed and a purpose, so that a run resumes without any generator's state.
 
+import Foundation
+
 /// A stream of random numbers for one purpose: SplitMix64 (Steele et al., OOPSLA 2014).
 public struct RandomStream: RandomNumberGenerator, Sendable {
     private var state: UInt64
@@ -21,4 +23,26 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
 
     /// A number in 0 ..< 1.
     public mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
+}
+
+extension RandomStream {
+    /// Normal numbers in the order of a tensor's elements (Box and Muller, 1958).
+    public mutating func normals(_ count: Int) -> [Float] {
+        var values: [Float] = []
+        values.reserveCapacity(count + 1)
+        while values.count < count {
+            // Never 0, whose logarithm is infinite.
+            let radius = (-2 * Foundation.log(Double(next() >> 11 | 1) * 0x1p-53)).squareRoot()
+            let angle = 2 * Double.pi * Double(next() >> 11) * 0x1p-53
+            values.append(Float(radius * Foundation.cos(angle)))
+            values.append(Float(radius * Foundation.sin(angle)))
+        }
+        if values.count > count { values.removeLast() }
+        return values
+    }
+
+    /// A tensor of normal numbers in `float32`, the same on every device.
+    public mutating func normal(_ shape: [Int], on device: Device = .cpu) throws -> Tensor {
+        try Tensor(normals(shape.reduce(1, *)), shape).to(device)
+    }
 }

@@ -30,7 +30,7 @@ struct PictureKeysTests {
     }
 
     /// The part of a key before its first dot, which is all that the programs look up.
-    private func stems(_ paths: [String], _ part: PicturePart) -> Set<String> {
+    private func stems(_ paths: [String], _ part: PictureNetwork) -> Set<String> {
         Set(
             paths.map { path in
                 let names = PictureKeys.kohya.names(path, of: part)

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 ROOT = pathlib.Path(__file__).resolve().parents[2] / "Tests/Goldens"
 KINDS = {"ddim": (DDIMScheduler, dict(clip_sample=False, set_alpha_to_one=False)),
          "ddim_eta": (DDIMScheduler, dict(clip_sample=False)), "pndm": (PNDMScheduler, dict(skip_prk_steps=True)),
-         "euler": (EulerDiscreteScheduler, {}), "euler_ancestral": (EulerAncestralDiscreteScheduler, {}),
+         "euler": (EulerDiscreteScheduler, {}), "euler_a": (EulerAncestralDiscreteScheduler, {}),
          "dpmpp_2m": (DPMSolverMultistepScheduler, {}),
          "dpmpp_2m_karras": (DPMSolverMultistepScheduler, dict(use_karras_sigmas=True))}
 BASE = dict(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
@@ -49,7 +49,7 @@ for kind in KINDS:
             for steps in counts:
                 way(f"{kind}/{prediction}/{spacing}/{steps}", kind, steps, prediction_type=prediction,
                     timestep_spacing=spacing)
-    if kind != "euler_ancestral" and kind != "pndm":
+    if kind != "euler_a" and kind != "pndm":
         way(f"{kind}/sample/leading/20", kind, 20, prediction_type="sample", timestep_spacing="leading")
     if kind != "pndm":
         for steps in (5, 25):

@@ -56,7 +56,7 @@ private struct PictureAdapterReader {
     }
 
     /// The adapters of one network; nil where the file has none.
-    mutating func read(_ part: PicturePart, for model: Module) throws -> LoRASet? {
+    mutating func read(_ part: PictureNetwork, for model: Module) throws -> LoRASet? {
         let layers = model.modules(of: (any AdaptedLayer).self)
         let original = LatentDiffusionPaths(layers.map(\.path))
         var entries: [LoRASet.Entry] = []
@@ -134,13 +134,13 @@ private struct DiffusersScaling {
             throw refuse("is not a JSON object")
         }
         self.fields = fields
-        if PicturePart.allCases.contains(where: { fields["\($0.rawValue).use_dora"] as? Bool == true }) {
+        if PictureNetwork.allCases.contains(where: { fields["\($0.rawValue).use_dora"] as? Bool == true }) {
             throw LoRAError.file(path: self.file, problem: "a DoRA, which is not read here; use a LoRA")
         }
     }
 
     /// A layer's α for its rank; the rank itself where nothing is said.
-    func alpha(of path: String, in part: PicturePart) throws -> (Int) -> Double {
+    func alpha(of path: String, in part: PictureNetwork) throws -> (Int) -> Double {
         func field(_ name: String) -> Any? { fields["\(part.rawValue).\(name)"] }
         let patterns = field("alpha_pattern") as? [String: Double] ?? [:]
         let plain = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "_.^"))

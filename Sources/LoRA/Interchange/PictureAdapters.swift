@@ -14,7 +14,7 @@ public struct PictureAdapters {
         (self.unet, self.textEncoder) = (unet, textEncoder)
     }
 
-    private var parts: [(part: PicturePart, set: LoRASet)] {
+    private var parts: [(part: PictureNetwork, set: LoRASet)] {
         [(.unet, unet), (.textEncoder, textEncoder)].compactMap { part, set in set.map { (part, $0) } }
     }
 

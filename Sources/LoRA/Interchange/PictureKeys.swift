@@ -4,7 +4,7 @@
 // https://github.com/huggingface/diffusers/blob/main/src/diffusers/utils/state_dict_utils.py
 
 /// The networks of Stable Diffusion that take adapters, by the prefix of their keys in diffusers.
-public enum PicturePart: String, CaseIterable, Sendable {
+public enum PictureNetwork: String, CaseIterable, Sendable {
     case unet
     case textEncoder = "text_encoder"
 }
@@ -33,7 +33,7 @@ public enum PictureKeys: String, CaseIterable, Sendable {
     case peft
 
     /// What may precede a layer's path; the first is what is written.
-    private func prefixes(_ part: PicturePart) -> [String] {
+    private func prefixes(_ part: PictureNetwork) -> [String] {
         switch (self, part) {
         case (.kohya, .unet): ["lora_unet_"]
         case (.kohya, .textEncoder): ["lora_te_", "lora_te1_"]
@@ -43,11 +43,11 @@ public enum PictureKeys: String, CaseIterable, Sendable {
     }
 
     /// The names that are written for the layer at `path`.
-    func names(_ path: String, of part: PicturePart) -> PictureFactorNames {
+    func names(_ path: String, of part: PictureNetwork) -> PictureFactorNames {
         names(path, of: part, prefix: prefixes(part)[0])
     }
 
-    private func names(_ path: String, of part: PicturePart, prefix: String) -> PictureFactorNames {
+    private func names(_ path: String, of part: PictureNetwork, prefix: String) -> PictureFactorNames {
         func both(_ stem: String) -> PictureFactorNames {
             PictureFactorNames(down: "\(stem)down.weight", up: "\(stem)up.weight")
         }
@@ -81,7 +81,7 @@ public enum PictureKeys: String, CaseIterable, Sendable {
     /// Every set of names that the layer at `path` may have in a file.
     ///
     /// - Parameter original: its path in the code of latent diffusion, which some files of kohya's kind use.
-    static func candidates(_ path: String, of part: PicturePart, original: String?) -> [PictureFactorNames] {
+    static func candidates(_ path: String, of part: PictureNetwork, original: String?) -> [PictureFactorNames] {
         // transformers 5 has no `text_model.` any more.
         let short = path.hasPrefix("text_model.") ? String(path.dropFirst(11)) : nil
         return allCases.flatMap { style in

@@ -14,6 +14,17 @@ struct UNetConditions {
     let time: Tensor
     /// (B, S, context)
     let context: Tensor
+    /// Whether layers are computed once more on the way back instead of keeping what it needs.
+    let recomputes: Bool
+
+    /// A residual block and, where there is one, the transformer after it.
+    func layer(_ x: Tensor, _ resnet: ResnetBlock2D, _ attention: Transformer2DModel?) throws -> Tensor {
+        let run = { (x: Tensor) in
+            let y = try resnet(x, time: time)
+            return try attention?(y, context: context) ?? y
+        }
+        return recomputes ? try checkpoint(x, run) : try run(x)
+    }
 }
 
 /// One level on the way down.
@@ -35,8 +46,7 @@ final class UNetDownBlock: Module {
         var states: [Tensor] = []
         var x = x
         for (index, resnet) in resnets.enumerated() {
-            x = try resnet(x, time: given.time)
-            if !attentions.isEmpty { x = try attentions[index](x, context: given.context) }
+            x = try given.layer(x, resnet, attentions.isEmpty ? nil : attentions[index])
             states.append(x)
         }
         for downsampler in downsamplers { states.append(try downsampler(states.last ?? x)) }
@@ -56,8 +66,7 @@ final class UNetMidBlock: Module {
     }
 
     func callAsFunction(_ x: Tensor, _ given: UNetConditions) throws -> Tensor {
-        let x = try attentions[0](resnets[0](x, time: given.time), context: given.context)
-        return try resnets[1](x, time: given.time)
+        try given.layer(given.layer(x, resnets[0], attentions[0]), resnets[1], nil)
     }
 }
 
@@ -83,8 +92,8 @@ final class UNetUpBlock: Module {
     func callAsFunction(_ x: Tensor, skipped: inout [Tensor], _ given: UNetConditions) throws -> Tensor {
         var x = x
         for (index, resnet) in resnets.enumerated() {
-            x = try resnet(concatenated([x, skipped.removeLast()], dim: 1), time: given.time)
-            if !attentions.isEmpty { x = try attentions[index](x, context: given.context) }
+            let both = try concatenated([x, skipped.removeLast()], dim: 1)
+            x = try given.layer(both, resnet, attentions.isEmpty ? nil : attentions[index])
         }
         // Heights and widths that are odd on the way down come back as they were.
         let size = skipped.last.map { (height: $0.shape[2], width: $0.shape[3]) }
@@ -131,6 +140,8 @@ public final class UNet2DConditionModel: Module {
     let convOut: Conv2d
     public let config: UNetConfig
     public let placement: Placement
+    /// Computes layers twice when training, to keep less memory.
+    public var checkpointsGradients = false
 
     public init(_ config: UNetConfig, on placement: Placement) {
         (self.config, self.placement) = (config, placement)
@@ -155,12 +166,16 @@ public final class UNet2DConditionModel: Module {
             throw TorchError.failed(
                 "latents \(x.shape), \(timesteps.count) timesteps and text \(context.shape) do not go together")
         }
-        let given = UNetConditions(time: try timeEmbedding(sinusoids(timesteps)).silu(), context: context)
+        let given = UNetConditions(
+            time: try timeEmbedding(sinusoids(timesteps)).silu(), context: context,
+            recomputes: checkpointsGradients)
         var skipped = [try convIn(x)]
+        // What is computed twice gives gradients only where its input asks for them.
+        if given.recomputes { try skipped[0].requiresGrad(true) }
         for block in downBlocks { skipped += try block(skipped[skipped.count - 1], given) }
         var x = try midBlock(skipped[skipped.count - 1], given)
         for block in upBlocks { x = try block(x, skipped: &skipped, given) }
-        return try convOut(convNormOut(x).silu())
+        return try convOut(convNormOut.silu(x))
     }
 
     /// Cosines, then sines, of each time at frequencies from 1 down to 1/10000: (B, channels).

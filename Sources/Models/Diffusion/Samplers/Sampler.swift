@@ -36,7 +36,7 @@ extension Sampler {
 /// The samplers by the names that configurations use.
 public enum SamplerKind: String, Sendable, CaseIterable {
     case ddim, pndm, euler
-    case eulerAncestral = "euler_ancestral"
+    case eulerAncestral = "euler_a"
     case dpmSolver = "dpmpp_2m"
     case dpmSolverKarras = "dpmpp_2m_karras"
 
