@@ -139,6 +139,16 @@ public enum CommandTexts {
               lora generate --base smollm2-135m-instruct \\
                 --adapter runs/helpdesk --prompt "What is LoRA?"
             """)
+    /// `lora sample`.
+    public static let sample = CommandConfiguration(
+        commandName: "sample", abstract: "Make pictures of a prompt with a base model and any adapters.",
+        discussion: """
+            Adapters are named in the prompt, as <lora:NAME:0.8>, or with --adapter.
+
+              lora sample --base assets/pocket-emoji --guidance 4 \\
+                --prompt "emoji of owl, animal bird <lora:inkwash:0.8>" \\
+                --lora-dir runs/inkwash -o owl.png
+            """)
     /// `lora plan`.
     public static let plan = CommandConfiguration(
         commandName: "plan", abstract: "Say what a run will take before it starts: steps, memory, time, files.",

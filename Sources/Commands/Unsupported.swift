@@ -3,11 +3,12 @@
 import Runs
 
 extension Configuration {
-    /// Throws where the run cannot be done by this version, before anything is loaded.
-    public func refuseUnsupported() throws {
+    /// Throws where a command knows runs over text only.
+    public func refusePictures(for command: String) throws {
         guard model.taskType == .textGeneration else {
             throw UsageError(
-                problem: "task_type text-to-image: training on pictures is not in this version; it trains on text")
+                problem: "task_type text-to-image: lora \(command) knows runs over text only so far; lora train checks "
+                    + "everything before its first step")
         }
     }
 }

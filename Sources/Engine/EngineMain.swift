@@ -10,7 +10,7 @@ import Runs
 struct EngineMain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lora", version: Version.text,
-        subcommands: [Train.self, Generate.self, Plan.self, Doctor.self]
+        subcommands: [Train.self, Generate.self, Sample.self, Plan.self, Doctor.self]
     )
 
     static func main() { runCommand(EngineMain.self) }
@@ -24,7 +24,7 @@ struct Train: ParsableCommand {
         let configuration = try Configuration.load(arguments.file, overrides: arguments.overrides)
         let command = (["./lora"] + CommandLine.arguments.dropFirst().map(\.shellWord)).joined(separator: " ")
         Interrupt.listen()
-        let recipe = FineTuneText(configuration, command: command, program: Version.text, say: Console.say)
+        let recipe = FineTune(configuration, command: command, program: Version.text, say: Console.say)
         if try recipe.run() == .interrupted {
             Console.say("stopped and saved; the same command goes on from here")
             throw ExitStatus(130)
@@ -37,6 +37,13 @@ struct Generate: ParsableCommand {
     @OptionGroup var arguments: GenerateArguments
 
     func run() throws { try GenerateText(arguments).run() }
+}
+
+struct Sample: ParsableCommand {
+    static let configuration = CommandTexts.sample
+    @OptionGroup var arguments: SampleArguments
+
+    func run() throws { try SamplePictures(arguments).run() }
 }
 
 struct Plan: ParsableCommand {

@@ -13,7 +13,9 @@ struct Front: ParsableCommand {
         abstract: "From one YAML file to a trained, tested, documented LoRA adapter.",
         discussion: "  lora train examples/helpdesk.yaml",
         version: Version.text,
-        subcommands: [Train.self, Generate.self, Plan.self, ReportCommand.self, Doctor.self, VersionCommand.self]
+        subcommands: [
+            Train.self, Generate.self, Sample.self, Plan.self, ReportCommand.self, Doctor.self, VersionCommand.self,
+        ]
     )
 
     static func main() { runCommand(Front.self) }
@@ -25,8 +27,7 @@ struct Train: ParsableCommand {
 
     func run() throws {
         // A mistake in the configuration is told before anything is loaded.
-        let configuration = try Configuration.load(arguments.file, overrides: arguments.overrides)
-        try configuration.refuseUnsupported()
+        _ = try Configuration.load(arguments.file, overrides: arguments.overrides)
         try Engine.become()
     }
 }
@@ -38,12 +39,19 @@ struct Generate: ParsableCommand {
     func run() throws { try Engine.become() }
 }
 
+struct Sample: ParsableCommand {
+    static let configuration = CommandTexts.sample
+    @OptionGroup var arguments: SampleArguments
+
+    func run() throws { try Engine.become() }
+}
+
 struct Plan: ParsableCommand {
     static let configuration = CommandTexts.plan
     @OptionGroup var arguments: PlanArguments
 
     func run() throws {
-        try Configuration.load(arguments.file, overrides: arguments.overrides).refuseUnsupported()
+        try Configuration.load(arguments.file, overrides: arguments.overrides).refusePictures(for: "plan")
         try Engine.become()
     }
 }

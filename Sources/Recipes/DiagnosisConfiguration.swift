@@ -15,12 +15,12 @@ extension Diagnosis {
     mutating func check(_ file: String) {
         guard let configuration = read(file) else { return checkPlaces(["models", "."]) }
         checkPlaces(["models", configuration.run.outputDirectory])
-        guard let placement = attempt("device", { try FineTuneText.placement(configuration) }) else { return }
+        guard let placement = attempt("device", { try FineTune.placement(configuration) }) else { return }
         guard let base = base(configuration) else {
             return warn("data", "not looked at, since the base model's tokenizer cannot be used")
         }
         checkTokenizer(base, configuration)
-        let adapter = attempt("adapter") { try PlannedAdapter(LoRAConfig(configuration.adapter), base) }
+        let adapter = attempt("adapter") { try PlannedAdapter(LoRAConfig(text: configuration.adapter), base) }
         if let adapter {
             let names = adapter.matches.map { "\($0.module) ×\($0.layers)" }.joined(separator: ", ")
             ok("adapter", "\(names); \(PlanText.count(adapter.parameters)) parameters")
@@ -38,7 +38,9 @@ extension Diagnosis {
     private mutating func read(_ file: String) -> Configuration? {
         do throws(ConfigurationError) {
             let configuration = try Configuration.load(file)
-            guard attempt("configuration", { try configuration.refuseUnsupported() }) != nil else { return nil }
+            guard attempt("configuration", { try configuration.refusePictures(for: "doctor") }) != nil else {
+                return nil
+            }
             ok("configuration", "\(file) is understood")
             return configuration
         } catch {

@@ -71,14 +71,7 @@ public final class GenerateText {
 
     /// An adapter by `PATH` or `PATH:strength`.
     private func load(_ name: String) throws -> (set: LoRASet, strength: Double) {
-        var (path, strength) = (name, 1.0)
-        if !FileManager.default.fileExists(atPath: path), let colon = name.lastIndex(of: ":") {
-            let number = name[name.index(after: colon)...]
-            guard let value = Double(number), value.isFinite else {
-                throw LoRAError.file(path: name, problem: "'\(number)' is not a strength; write NAME:0.8")
-            }
-            (path, strength) = (String(name[..<colon]), value)
-        }
+        var (path, strength) = try AdapterName.split(name)
         if path.hasSuffix("/" + PEFT.weightsName) { path.removeLast(PEFT.weightsName.count + 1) }
         let inner = URL(fileURLWithPath: path).appendingPathComponent("checkpoints", isDirectory: true)
         let isRun = FileManager.default.fileExists(atPath: inner.path)

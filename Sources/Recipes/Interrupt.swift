@@ -39,6 +39,12 @@ public enum Interrupt {
     public static var isAsked: Bool { asked.load(ordering: .relaxed) }
 }
 
+/// Someone asked to stop in the middle of something that need not be finished.
+struct Interrupted: Error {
+    /// Throws where a clean end was asked for.
+    static func check() throws { if Interrupt.isAsked { throw Interrupted() } }
+}
+
 /// Stops the trainer after the step during which someone pressed Ctrl-C.
 final class InterruptListener: TrainingListener {
     func receive(_ event: TrainingEvent) -> TrainingDecision { Interrupt.isAsked ? .stop : .proceed }

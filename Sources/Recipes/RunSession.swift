@@ -48,7 +48,7 @@ final class RunSession {
         }
     }
 
-    /// Writes the adapter as it is now to `checkpoints/`, where it is looked for.
+    /// Writes the adapter as it is now to `checkpoints/`, where it is looked for, and what goes with it beside.
     func publish(adapterOf task: some TrainingTask) throws {
         let folder = directory.checkpoints.folder
         try task.writeAdapter(to: folder.path)
@@ -56,7 +56,9 @@ final class RunSession {
         let files = try names.map { ($0, folder.appendingPathComponent($0)) }
             .filter { try $1.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true && !$0.hasPrefix(".") }
             .map { try FileFact($1, shownAs: "checkpoints/\($0)") }
-        try directory.updateFacts { $0.outputs = files }
+        let exports = try task.writeExports(to: directory.layout.folder)
+            .map { try FileFact($0, shownAs: $0.lastPathComponent) }
+        try directory.updateFacts { $0.outputs = exports + files }
     }
 
     private func close(state: String) throws {

@@ -57,11 +57,6 @@ public struct TextData {
         self.files = try files.map { try FileFact($0.url) }
     }
 
-    /// Optimizer steps of the whole run.
-    public func totalSteps(_ schedule: ScheduleOptions) -> Int {
-        schedule.maxSteps ?? schedule.epochs * plan.stepsPerEpoch
-    }
-
     /// What the report says of the data.
     var facts: DataFacts {
         let lengths = training.map(\.tokens.count).sorted()

@@ -19,11 +19,11 @@ public struct TextPlan {
 
     /// Looks at everything that `lora train` would look at, and measures this machine for a moment.
     public init(_ configuration: Configuration) throws {
-        let placement = try FineTuneText.placement(configuration)
+        let placement = try FineTune.placement(configuration)
         self.configuration = configuration
         base = try PlannedBase(ModelCatalogue.locate(configuration.model.baseModel))
         data = try TextData(configuration, tokenizer: base.found.tokenizer)
-        adapter = try PlannedAdapter(LoRAConfig(configuration.adapter), base)
+        adapter = try PlannedAdapter(LoRAConfig(text: configuration.adapter), base)
         work = PlannedWork(data, configuration)
         // Before anything is computed: what the process takes now is what a run's takes at its start.
         let room = MemoryRoom(program: MachineState.residentMemory, placement: placement)

@@ -53,7 +53,7 @@ struct PlannedWork {
         }
         samples = sizes(data.training)
         validation = .of(sizes(data.validation), padded: false)
-        totalSteps = data.totalSteps(configuration.schedule)
+        totalSteps = configuration.schedule.totalSteps(stepsPerEpoch: data.plan.stepsPerEpoch)
         stepsPerEpoch = data.plan.stepsPerEpoch
         let found = Self.walk(data.plan, samples, steps: totalSteps, padded: !configuration.data.packing)
         (largest, tokens, supervised, microBatches) = (found.largest, found.tokens, found.supervised, found.count)

@@ -31,7 +31,7 @@ final class TextTask: TrainingTask {
 
     // MARK: - Gradients
 
-    func computeGradients(step: Int) throws -> StepMeasure {
+    func computeGradients(step: Int, scale: Double) throws -> StepMeasure {
         let microBatches = microBatches(ofStep: step)
         let all = microBatches.flatMap { $0 }.map { data.training[$0] }
         // Weighted by tokens, so that N micro-batches of one sample equal one of N samples.
@@ -39,16 +39,17 @@ final class TextTask: TrainingTask {
         var loss = 0.0
         for (index, microBatch) in microBatches.enumerated() {
             adapters.drawDropout(seed: configuration.run.seed, step: step, microBatch: index)
-            loss += try addGradients(of: microBatch.map { data.training[$0] }, dividedBy: supervised)
+            loss += try addGradients(
+                of: microBatch.map { data.training[$0] }, dividedBy: supervised, scale: scale)
         }
         return StepMeasure(loss: loss, tokens: all.reduce(0) { $0 + $1.tokens.count })
     }
 
     /// A function of its own, so that the graph is gone when it returns.
-    private func addGradients(of samples: [Sample], dividedBy count: Int) throws -> Double {
+    private func addGradients(of samples: [Sample], dividedBy count: Int, scale: Double) throws -> Double {
         let loss = try loss(samples) * (1 / Double(count))
         let value = try loss.item()
-        if value.isFinite { try loss.backward() }
+        if value.isFinite { try (scale == 1 ? loss : loss * scale).backward() }
         return value
     }
 
@@ -83,29 +84,28 @@ final class TextTask: TrainingTask {
         }
     }
 
-    func makeSamples(withAdapter: Bool) throws -> [SampleResult]? {
+    func makeSamples(step: Int) throws -> [SampleResult]? {
         let questions = configuration.samples.prompts
         guard !questions.isEmpty else { return [] }
         return try adapters.withoutDropout {
-            let answers = withAdapter ? try answer(questions) : try adapters.withoutAdapters { try answer(questions) }
+            let answers = step > 0 ? try answer(questions) : try adapters.withoutAdapters { try answer(questions) }
             return answers.map { zip(questions, $0).map { SampleResult(prompt: $0, text: $1) } }
         }
     }
 
     /// Nil, as soon as someone asks to stop: a run must not be kept waiting by its samples.
     private func answer(_ questions: [String]) throws -> [String]? {
-        struct Stopped: Error {}
         let options = SamplingOptions(maxTokens: configuration.samples.maxTokens)
         do {
             return try model.generate(questions.map(prompts.encode), options, stops: base.tokenizer.endOfTurnIDs) {
                 _, _ in
-                if Interrupt.isAsked { throw Stopped() }
+                try Interrupted.check()
             }
             .map { tokens in
                 let text = base.tokenizer.decode(tokens, skippingSpecialTokens: true)
                 return text.trimmingCharacters(in: .whitespacesAndNewlines)
             }
-        } catch is Stopped {
+        } catch is Interrupted {
             return nil
         }
     }

@@ -11,8 +11,9 @@ extension Report {
         var adapter: TrainingEvent?
     }
 
-    /// The answers side by side.
+    /// The answers side by side, or the pictures.
     var samples: [String] {
+        if history.samples.contains(where: { $0.path != nil }) { return grids }
         var order: [String] = []
         var pairs: [String: Pair] = [:]
         for sample in history.samples {
@@ -50,10 +51,6 @@ extension Report {
 
     private func answer(_ sample: TrainingEvent?) -> String {
         guard let sample else { return language("*not asked*", "*未提问*") }
-        if let path = sample.path, ["png", "jpg", "jpeg", "webp"].contains(URL(fileURLWithPath: path).pathExtension) {
-            let source = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? path
-            return "<img src=\"\(Markdown.escaped(source))\" width=\"320\">"
-        }
         guard let text = sample.text else { return language("*not recorded*", "*未记录*") }
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
         return trimmed.isEmpty ? language("*empty answer*", "*空回答*") : clipped(trimmed)
@@ -71,6 +68,7 @@ extension Report {
     /// What was trained on.
     var dataSection: [String] {
         guard let data = facts.data else { return [] }
+        if let pictures = data.pictures { return pictureSection(data, pictures) }
         let share = data.tokens > 0 ? " (\(Numbers.percent(Double(data.supervisedTokens) / Double(data.tokens))))" : ""
         let lengths = [data.shortest, data.median, data.longest].map(Numbers.count).joined(separator: " / ")
         let limit = value("max_length").map { language("by `max_length` \($0)", "(`max_length` 为 \($0))") }

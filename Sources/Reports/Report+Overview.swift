@@ -39,7 +39,7 @@ extension Report {
             (language("Batch Size", "批大小"), batchLine),
             (language("Learning Rate", "学习率"), value("learning_rate").map(number)),
             (language("Epochs Completed", "完成轮数"), epochsLine),
-            (language("Best Loss", "最佳损失"), bestLine(history.best)),
+            (language("Best Loss", "最佳损失"), isOfPictures ? bestEpochLine : bestLine(history.best)),
             (language("Best Validation Loss", "最佳验证损失"), history.bestValidation.map { bestLine($0) }),
             (language("Output Path", "输出文件"), outputLine),
             (language("Time", "用时"), facts.seconds > 0 ? Numbers.duration(facts.seconds, language) : nil),
@@ -72,6 +72,7 @@ extension Report {
         guard let data = facts.data else {
             return (value("metadata_path") ?? value("train_data_dir")).map(Markdown.code)
         }
+        if let pictures = data.pictures { return line(data, pictures) }
         let share = data.tokens > 0 ? Numbers.percent(Double(data.supervisedTokens) / Double(data.tokens)) : "–"
         let (samples, tokens) = (Numbers.count(data.samples), Numbers.count(data.tokens))
         let format = Markdown.escaped(data.format)
@@ -103,9 +104,19 @@ extension Report {
     private var epochsLine: String {
         let (done, steps) = (Numbers.short(history.lastEpoch), Numbers.count(history.lastStep))
         if state == .done { return language("\(done) (\(steps) steps)", "\(done)(\(steps) 步)") }
-        let epochs = value("epochs").map { language(" of \($0)", " / \($0)") } ?? ""
+        // Where the configuration counts steps, its epochs decide nothing.
+        let epochs = value("max_steps") != nil ? "" : value("epochs").map { language(" of \($0)", " / \($0)") } ?? ""
         let total = facts.totalSteps.map { language(" of \(Numbers.count($0))", " / \(Numbers.count($0))") } ?? ""
         return language("\(done)\(epochs) (\(steps)\(total) steps)", "\(done)\(epochs)(\(steps)\(total) 步)")
+    }
+
+    /// For pictures, whose loss of a step says more of the noise that was drawn than of what was learnt.
+    private var bestEpochLine: String {
+        let epochs = history.epochs.filter(\.isComplete)
+        let best = epochs.min { ($0.averageLoss ?? .infinity) < ($1.averageLoss ?? .infinity) }
+        guard let best, let loss = best.averageLoss else { return bestLine(nil) }
+        return language(
+            "\(Numbers.loss(loss)) (average of epoch \(best.number))", "\(Numbers.loss(loss))(第 \(best.number) 轮平均)")
     }
 
     private func bestLine(_ best: (step: Int, loss: Double)?) -> String {
@@ -158,7 +169,9 @@ extension Report {
             .init(heading: showsImages ? language("Images/s", "图/秒") : language("Tokens/s", "词元/秒"), isNumber: true),
             .init(heading: language("Memory", "内存"), isNumber: true), .init(heading: language("Note", "说明")),
         ]
-        let rows = history.epochs.map { epoch in
+        let stride = (history.epochs.count + 24) / 25, last = history.epochs.count - 1
+        let kept = history.epochs.enumerated().filter { $0.offset % stride == 0 || $0.offset == last }.map(\.element)
+        let rows = kept.map { epoch in
             var row = ["\(epoch.number)", text(epoch.averageLoss, Numbers.loss)]
             if showsValidation { row.append(text(epoch.validationLoss, Numbers.loss)) }
             return row + [
@@ -167,17 +180,35 @@ extension Report {
                 text(epoch.memoryMib) { Numbers.memory(mib: $0) }, note(epoch),
             ]
         }
-        let rule = language(
-            "Average loss: the mean over the epoch's steps. Learning rate: at its last step. Memory: the highest. Note: the"
-                + " average loss against the epoch before: *falling* by 10 % or more, *converging* by 2 to 10 %, *flat*"
-                + " within 2 %, *rising* by 2 % or more.",
-            "平均损失:该轮各步的均值。学习率:该轮最后一步。内存:该轮最高值。说明:与上一轮平均损失相比,下降 10 % 以上为“下降”,"
-                + "下降 2 % 至 10 % 为“收敛”,变化不到 2 % 为“平稳”,上升 2 % 以上为“上升”。")
-        return [language("## Epochs", "## 各轮"), Markdown.table(columns, rows), rule]
+        let (shown, all) = (kept.count, history.epochs.count)
+        let part = shown < all ? language(" \(shown) of \(all) epochs are shown.", "共 \(all) 轮,列出 \(shown) 轮。") : ""
+        return [language("## Epochs", "## 各轮"), Markdown.table(columns, rows), epochRule + part]
     }
+
+    private var epochRule: String {
+        let columns = language(
+            "Average loss: the mean over the epoch's steps. Learning rate: at its last step. Memory: the highest.",
+            "平均损失:该轮各步的均值。学习率:该轮最后一步。内存:该轮最高值。")
+        if isOfPictures {
+            return columns
+                + language(
+                    " The loss of a step depends mostly on how much noise was drawn; look at the curve as a whole, the"
+                        + " validation loss and the pictures.",
+                    "单步损失主要取决于抽到的噪声强度;请看整条曲线、验证损失和样例图片。")
+        }
+        return columns
+            + language(
+                " Note: the average loss against the epoch before: *falling* by 10 % or more, *converging* by 2 to 10 %,"
+                    + " *flat* within 2 %, *rising* by 2 % or more.",
+                "说明:与上一轮平均损失相比,下降 10 % 以上为“下降”,下降 2 % 至 10 % 为“收敛”,变化不到 2 % 为“平稳”,"
+                    + "上升 2 % 以上为“上升”。")
+    }
+
+    private var isOfPictures: Bool { facts.data?.pictures != nil }
 
     private func note(_ epoch: EpochSummary) -> String {
         guard epoch.isComplete else { return language("incomplete (\(epoch.steps) steps)", "未完成(\(epoch.steps) 步)") }
+        if isOfPictures { return "" }
         switch epoch.trend {
         case .first: return language("start", "起点")
         case .falling: return language("falling", "下降")

@@ -6,6 +6,7 @@ import Runs
 extension Report {
     /// Lines to copy that load the adapter.
     var usage: [String] {
+        if let pictures = facts.data?.pictures { return pictureUsage(pictures) }
         guard let adapter = adapterFolder else { return [] }
         guard let base = value("base_model") ?? facts.base?.files.first?.path else { return [] }
         let prompt = Markdown.lines(history.samples.first?.prompt ?? language("Hello!", "你好!")).first ?? ""

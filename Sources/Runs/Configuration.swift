@@ -15,8 +15,12 @@ public struct Configuration: Sendable, Equatable {
     public var schedule = ScheduleOptions()
     /// Where and how the run takes place, and what it leaves behind.
     public var run = RunOptions()
-    /// Questions answered before and after training.
+    /// Questions or descriptions that samples are made of.
     public var samples = SampleOptions()
+    /// What only runs over pictures are asked.
+    public var pictures = PictureOptions()
+    /// How pictures for the report are made.
+    public var pictureSamples = PictureSampleOptions()
 
     /// A configuration with every default, for a text model.
     public init(baseModel: String, trainData: String, outputDirectory: String) {
@@ -38,7 +42,7 @@ public enum TaskType: String, Sendable, CaseIterable {
 
 /// The model that is adapted.
 public struct ModelOptions: Sendable, Equatable {
-    /// A GGUF file, a Hugging Face folder, or another file of weights.
+    /// A GGUF file, a Hugging Face or diffusers folder, or another file of weights.
     public var baseModel = ""
     /// Inferred when the file does not say and it is clear.
     public var taskType = TaskType.textGeneration
@@ -74,8 +78,6 @@ public struct DataOptions: Sendable, Equatable {
     public var trainOnPrompt = false
     /// Put before conversations that have no system message of their own.
     public var systemPrompt: String?
-    /// Images only: the side of the square that pictures are cut to.
-    public var resolutionPixels: Int?
 
     /// The file or folder that text samples are read from.
     public var textPath: String { metadataPath ?? trainData ?? "" }
@@ -93,7 +95,7 @@ public struct AdapterOptions: Sendable, Equatable {
     public var useRankStabilization = false
     /// Layers by name or pattern; empty: what the model's architecture is usually adapted at.
     public var targetModules: [String] = []
-    /// The same for the UNet of an image model.
+    /// The same for the UNet of a picture model.
     public var unetTargetModules: [String] = []
 }
 
@@ -193,12 +195,12 @@ public struct RunOptions: Sendable, Equatable {
     public var evalSteps: Int?
 }
 
-/// Questions answered before and after training, for the report.
+/// Samples made before and after training, for the report.
 public struct SampleOptions: Sendable, Equatable {
-    /// The questions.
+    /// Questions, or descriptions of pictures.
     public var prompts: [String] = []
     /// The longest answer, in tokens.
     public var maxTokens = 128
-    /// Optimizer steps between answers; absent: only before and after training.
+    /// Optimizer steps between samples; absent: only before and after training.
     public var steps: Int?
 }

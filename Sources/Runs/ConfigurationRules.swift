@@ -8,6 +8,9 @@ extension ConfigurationReader {
         requireKeys()
         fillAlphaAndWarmup()
         settleTask()
+        if given["learning_rate"] == nil, configuration.model.taskType == .textToImage {
+            configuration.optimizer.learningRate = 1e-4
+        }
         checkTaskKeys()
         checkPairs()
         checkTargets()
@@ -104,6 +107,11 @@ extension ConfigurationReader {
                 key: "eval_steps",
                 "'eval_steps' needs something to measure; add validation_split: 0.1 or validation_data")
         }
+        if given["text_encoder_learning_rate"] != nil, configuration.pictures.textEncoderTargets.isEmpty {
+            report(
+                key: "text_encoder_learning_rate",
+                "'text_encoder_learning_rate' needs layers; add text_encoder_target_modules: [self_attn, mlp]")
+        }
         let total = configuration.schedule.maxSteps ?? .max
         if let warmup = configuration.schedule.warmupSteps, warmup > total {
             report(key: "warmup_steps", "'warmup_steps' is \(warmup), more than 'max_steps', \(total); lower it")
@@ -114,6 +122,7 @@ extension ConfigurationReader {
         for (key, targets) in [
             ("target_modules", configuration.adapter.targetModules),
             ("unet_target_modules", configuration.adapter.unetTargetModules),
+            ("text_encoder_target_modules", configuration.pictures.textEncoderTargets),
         ] {
             if targets.contains("") {
                 report(key: key, "'\(key)': a name is empty; for example \(key): [q_proj, v_proj]")

@@ -38,3 +38,8 @@ public struct LearningRateSchedule: Sendable, Equatable {
         }
     }
 }
+
+extension ScheduleOptions {
+    /// Optimizer steps of the whole run.
+    public func totalSteps(stepsPerEpoch: Int) -> Int { maxSteps ?? epochs * stepsPerEpoch }
+}

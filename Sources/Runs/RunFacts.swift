@@ -56,8 +56,18 @@ public struct DataFacts: Codable, Sendable, Equatable {
     public var truncated, split, dropped: Int
     /// Whether answers directly follow what was asked; absent in old files.
     public var isRaw: Bool?
+    /// What there is to say of pictures; nil for text.
+    public var pictures: PictureFacts?
     /// What the user was told of the data, a line each.
     public var warnings: [String]
+
+    /// Makes the facts of a set of pictures.
+    public init(format: String, files: [FileFact], samples: Int, pictures: PictureFacts, warnings: [String]) {
+        self.init(
+            format: format, files: files, samples: samples, tokens: 0, supervisedTokens: 0, shortest: 0, median: 0,
+            longest: 0, truncated: 0, split: 0, dropped: 0, warnings: warnings)
+        self.pictures = pictures
+    }
 
     /// Makes the facts of a data set, not marked as raw.
     public init(
@@ -68,6 +78,54 @@ public struct DataFacts: Codable, Sendable, Equatable {
         (self.supervisedTokens, self.shortest, self.median) = (supervisedTokens, shortest, median)
         (self.longest, self.truncated, self.split, self.dropped) = (longest, truncated, split, dropped)
         self.warnings = warnings
+    }
+}
+
+/// A set of pictures, in the words a report needs.
+public struct PictureFacts: Codable, Sendable, Equatable {
+    /// Pictures of one size after they were brought to it.
+    public struct Bucket: Codable, Sendable, Equatable {
+        /// Pixels, and how many pictures.
+        public var width, height, count: Int
+
+        /// Makes a bucket.
+        public init(width: Int, height: Int, count: Int) {
+            (self.width, self.height, self.count) = (width, height, count)
+        }
+    }
+
+    /// A picture and what is said of it.
+    public struct Pair: Codable, Sendable, Equatable {
+        /// As the data names it, and its caption with the trigger word.
+        public var file, caption: String
+
+        /// Makes a pair.
+        public init(file: String, caption: String) { (self.file, self.caption) = (file, caption) }
+    }
+
+    /// Pixels: the side of the square whose area pictures have.
+    public var resolution: Int
+    /// The sizes, most pictures first.
+    public var buckets: [Bucket]
+    /// Uses of an epoch, repetitions and regularisation pictures counted.
+    public var uses: Int
+    /// Regularisation pictures.
+    public var regularisation: Int
+    /// Captions of which not all fits into the text encoder.
+    public var cutCaptions: Int
+    /// A few pictures with their captions.
+    public var pairs: [Pair]
+    /// What a prompt needs to have the adapter's effect; nil where the data has no trigger word.
+    public var triggerWord: String?
+
+    /// Makes the facts of a set of pictures.
+    public init(
+        resolution: Int, buckets: [Bucket], uses: Int, regularisation: Int, cutCaptions: Int, pairs: [Pair],
+        triggerWord: String?
+    ) {
+        (self.resolution, self.buckets, self.uses) = (resolution, buckets, uses)
+        (self.regularisation, self.cutCaptions, self.pairs) = (regularisation, cutCaptions, pairs)
+        self.triggerWord = triggerWord
     }
 }
 

@@ -153,18 +153,23 @@ extension DeviceChoice: SettingValue {
 
 // MARK: - Lists
 
-extension [String]: SettingValue {
-    static let noun = "a list of texts, or one text"
-    static func read(_ value: LocatedValue) -> [String]? {
-        switch value.content {
-        case .scalar(let text, _): return [text]
-        case .list(let items):
-            let texts = items.compactMap(\.text)
-            return texts.count == items.count ? texts : nil
-        case .null, .mapping: return nil
-        }
+/// A value that lists are made of.
+protocol SettingItem: SettingValue {
+    /// As in `expected a list of numbers`.
+    static var listNoun: String { get }
+}
+
+extension String: SettingItem { static let listNoun = "a list of texts, or one text" }
+extension Double: SettingItem { static let listNoun = "a list of numbers, or one number" }
+
+extension Array: SettingValue where Element: SettingItem {
+    static var noun: String { Element.listNoun }
+    static func read(_ value: LocatedValue) -> [Element]? {
+        guard case .list(let items) = value.content else { return Element.read(value).map { [$0] } }
+        let values = items.compactMap(Element.read)
+        return values.count == items.count ? values : nil
     }
-    var written: String? { isEmpty ? nil : "[" + map(\.yamlText).joined(separator: ", ") + "]" }
+    var written: String? { isEmpty ? nil : "[" + compactMap(\.written).joined(separator: ", ") + "]" }
 }
 
 extension String {

@@ -8,7 +8,7 @@ struct SettingSection: Sendable {
 
 /// The closed list of keys.
 enum Settings {
-    static let sections = [model, data, adapter, optimizer, schedule, run, samples]
+    static let sections = [model, pictureModel, data, pictureData, adapter, optimizer, noise, schedule, run, samples]
 
     static let all = sections.flatMap(\.settings)
 
@@ -29,7 +29,7 @@ enum Settings {
         settings: [
             Setting(
                 "base_model", \.model.baseModel, example: "models/SmolLM2-135M-Instruct.Q4_1.gguf",
-                "a GGUF file or a Hugging Face folder"
+                "a GGUF file, a Hugging Face or diffusers folder, a .safetensors or .ckpt file"
             ).existingPath,
             Setting(
                 "task_type", \.model.taskType, example: "text-generation",
@@ -74,10 +74,6 @@ enum Settings {
                 "system_prompt", \.data.systemPrompt, example: "\"Answer in one sentence.\"",
                 "for conversations without one"
             ).only(.textGeneration),
-            Setting(
-                "resolution", \.data.resolutionPixels, .from(64, to: 4096), example: "512",
-                "pixels"
-            ).only(.textToImage),
         ])
 
     private static let adapter = SettingSection(
@@ -95,7 +91,11 @@ enum Settings {
             ).only(.textGeneration),
             Setting(
                 "unet_target_modules", \.adapter.unetTargetModules, example: "[attentions]",
-                "layers; absent: the model's usual ones"
+                "layers; absent: attentions"
+            ).only(.textToImage),
+            Setting(
+                "text_encoder_target_modules", \.pictures.textEncoderTargets, example: "[self_attn, mlp]",
+                "layers; absent: it is not trained"
             ).only(.textToImage),
         ])
 
@@ -104,6 +104,10 @@ enum Settings {
         settings: [
             Setting(
                 "learning_rate", \.optimizer.learningRate, .positive, example: "2e-4", "the highest of the schedule"),
+            Setting(
+                "text_encoder_learning_rate", \.pictures.textEncoderLearningRate, .positive, example: "5e-5",
+                "absent: half of learning_rate"
+            ).only(.textToImage),
             Setting("weight_decay", \.optimizer.weightDecay, .notNegative, example: "0.01", "decoupled"),
             Setting(
                 "max_grad_norm", \.optimizer.maxGradientNorm, .notNegative, example: "1.0",
@@ -168,18 +172,20 @@ enum Settings {
         ])
 
     private static let samples = SettingSection(
-        title: "Samples: answered before and after training, for the report",
+        title: "Samples: made before and after training, for the report",
         settings: [
-            Setting("samples.prompts", \.samples.prompts, example: "[\"What is LoRA?\"]", "the questions").besideResult,
+            Setting(
+                "samples.prompts", \.samples.prompts, example: "[\"What is LoRA?\"]", "questions, or descriptions"
+            ).besideResult,
             Setting(
                 "samples.max_tokens", \.samples.maxTokens, .from(1, to: 65_536), example: "128",
                 "the longest answer"
-            ).besideResult,
+            ).only(.textGeneration).besideResult,
             Setting(
                 "samples.steps", \.samples.steps, .from(1, to: 1_000_000_000), example: "100",
-                "steps between answers; absent: before and after only"
+                "steps between samples; absent: before and after only"
             ).besideResult,
-        ])
+        ] + pictureSamples)
 
     /// What other tools call the same thing.
     static let names: [String: String] = [
@@ -190,7 +196,10 @@ enum Settings {
         "model_name_or_path": "base_model", "pretrained_model_name_or_path": "base_model", "dataset": "train_data_dir",
         "data": "train_data_dir", "lora_target_modules": "target_modules", "lr_scheduler_type": "lr_scheduler",
         "max_seq_length": "max_length", "cutoff_len": "max_length", "sequence_len": "max_length",
-        "clip_grad": "max_grad_norm",
+        "clip_grad": "max_grad_norm", "enable_bucket": "buckets", "flip_aug": "random_flip", "flip": "random_flip",
+        "shuffle_caption": "shuffle_captions", "caption_dropout_rate": "caption_dropout",
+        "reg_data_dir": "regularization_data", "text_encoder_lr": "text_encoder_learning_rate",
+        "snr_gamma": "min_snr_gamma", "zero_snr": "zero_terminal_snr",
         "gradient_clip": "max_grad_norm", "name": "output_name", "val_set_size": "validation_split",
         "bf16": "mixed_precision",
         "fp16": "mixed_precision", "report_language": "language", "output": "output_dir",

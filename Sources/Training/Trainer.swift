@@ -11,8 +11,6 @@ public struct TrainerPlan: Sendable {
     public var totalSteps: Int
     /// Optimizer steps of one pass over the data.
     public var stepsPerEpoch: Int
-    /// The highest learning rate, which the schedule multiplies.
-    public var learningRate: Double
     /// How the learning rate moves.
     public var schedule: LearningRateSchedule
     /// 0: no clipping.
@@ -25,17 +23,18 @@ public struct TrainerPlan: Sendable {
     public var validationSteps: Int?
     /// Steps between samples; there are always some before the first step and after the last.
     public var sampleSteps: Int?
+    /// Whether losses are multiplied by a large factor while gradients are computed, as fp16 needs it.
+    public var scalesLoss: Bool
 
     /// Makes a plan without validations and samples on the way, unless given.
     public init(
-        totalSteps: Int, stepsPerEpoch: Int, learningRate: Double, schedule: LearningRateSchedule,
-        maxGradientNorm: Double, saveSteps: Int, saveTotalLimit: Int, validationSteps: Int? = nil,
-        sampleSteps: Int? = nil
+        totalSteps: Int, stepsPerEpoch: Int, schedule: LearningRateSchedule, maxGradientNorm: Double, saveSteps: Int,
+        saveTotalLimit: Int, validationSteps: Int? = nil, sampleSteps: Int? = nil, scalesLoss: Bool = false
     ) {
-        (self.totalSteps, self.stepsPerEpoch, self.learningRate) = (totalSteps, stepsPerEpoch, learningRate)
+        (self.totalSteps, self.stepsPerEpoch) = (totalSteps, stepsPerEpoch)
         (self.schedule, self.maxGradientNorm) = (schedule, maxGradientNorm)
         (self.saveSteps, self.saveTotalLimit) = (saveSteps, saveTotalLimit)
-        (self.validationSteps, self.sampleSteps) = (validationSteps, sampleSteps)
+        (self.validationSteps, self.sampleSteps, self.scalesLoss) = (validationSteps, sampleSteps, scalesLoss)
     }
 }
 
@@ -45,29 +44,31 @@ public enum TrainingEnd: Sendable, Equatable { case done, interrupted }
 /// Drives a task step by step: gradients, clipping, the optimizer, checkpoints, validation, samples.
 public final class Trainer {
     private let plan: TrainerPlan
-    private let parameters: [(key: String, value: Tensor)]
     private let optimizer: AdamW
+    private let parameters: [(key: String, value: Tensor)]
     private let checkpoints: Checkpoints
     private let listeners: [any TrainingListener]
     private let device: Device
+    private var lossScale: LossScale?
     private var stops = false
     /// Whether someone asked to stop before samples were made.
     private var lacksSamples = false
 
-    /// Makes a trainer of `parameters`, which must be those of the optimizer.
+    /// Makes a trainer of the optimizer's parameters.
     public init(
-        _ plan: TrainerPlan, parameters: [(key: String, value: Tensor)], optimizer: AdamW, checkpoints: Checkpoints,
-        listeners: [any TrainingListener]
+        _ plan: TrainerPlan, optimizer: AdamW, checkpoints: Checkpoints, listeners: [any TrainingListener]
     ) {
-        (self.plan, self.parameters, self.optimizer) = (plan, parameters, optimizer)
+        (self.plan, self.optimizer, parameters) = (plan, optimizer, optimizer.parameters)
         (self.checkpoints, self.listeners) = (checkpoints, listeners)
         device = parameters.first?.value.device ?? .cpu
+        lossScale = plan.scalesLoss ? LossScale() : nil
     }
 
     /// Loads the newest checkpoint, if there is one, and says after which step it was made; 0: from the start.
     public func restore() throws -> Int {
         guard let newest = checkpoints.newest else { return 0 }
-        try TrainingState.read(parameters + optimizer.state, step: newest.step, from: newest.folder)
+        let metadata = try TrainingState.read(parameters + optimizer.state, step: newest.step, from: newest.folder)
+        if lossScale != nil { lossScale = LossScale(metadata) ?? LossScale() }
         return newest.step
     }
 
@@ -93,17 +94,25 @@ public final class Trainer {
 
     private func advance(_ task: some TrainingTask, from step: Int) throws {
         let start = ContinuousClock.now
-        let measure = try task.computeGradients(step: step)
-        let norm = try clip()
-        for (what, value) in [("loss", measure.loss), ("gradient", norm)] where !value.isFinite {
-            throw TrainingError.notFinite(what: what, step: step + 1, samples: task.samples(ofStep: step))
+        let scale = lossScale?.factor ?? 1
+        let measure = try task.computeGradients(step: step, scale: scale)
+        let norm = try clip(afterScale: scale)
+        let factor = plan.schedule.factor(at: step)
+        lossScale?.update(isFinite: norm.isFinite)
+        if measure.loss.isFinite, !norm.isFinite, scale > 1 {
+            // Too large for fp16 only by the factor: without an update, as torch's scaler has it.
+            for parameter in parameters { try parameter.value.setGrad(nil) }
+        } else {
+            for (what, value) in [("loss", measure.loss), ("gradient", norm)] where !value.isFinite {
+                throw TrainingError.notFinite(what: what, step: step + 1, samples: task.samples(ofStep: step))
+            }
+            try optimizer.step(factor: factor, after: step)
         }
-        let learningRate = plan.learningRate * plan.schedule.factor(at: step)
-        try optimizer.step(learningRate: learningRate, after: step)
 
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         var event = event(.step, step: step + 1)
-        (event.loss, event.learningRate, event.gradientNorm) = (measure.loss, learningRate, norm)
+        (event.loss, event.gradientNorm) = (measure.loss, norm.isFinite ? norm : nil)
+        event.learningRate = optimizer.groups.first.map { $0.learningRate * factor }
         event.tokensPerSecond = measure.tokens.map { Double($0) / seconds }
         event.imagesPerSecond = measure.images.map { Double($0) / seconds }
         event.stepSeconds = seconds
@@ -111,9 +120,10 @@ public final class Trainer {
     }
 
     /// The norm over all gradients, which are scaled down where it is above the limit.
-    private func clip() throws -> Double {
+    private func clip(afterScale factor: Double) throws -> Double {
         try withoutGradients {
             let gradients = try parameters.map { try $0.value.gradient() }
+            if factor != 1 { try scale(gradients, by: 1 / factor) }
             let parts = try norms(gradients).map { try $0.reshape(1) }
             let norm = try concatenated(parts).norm().item()
             // As torch.nn.utils.clip_grad_norm_ has it.
@@ -134,7 +144,8 @@ public final class Trainer {
     private func save(_ task: some TrainingTask, step: Int) throws {
         let checkpoint = try checkpoints.save(step: step) { folder in
             try task.writeAdapter(to: folder.path)
-            try TrainingState.write(parameters + optimizer.state, step: step, to: folder)
+            try TrainingState.write(
+                parameters + optimizer.state, step: step, metadata: lossScale?.metadata ?? [:], to: folder)
         }
         try checkpoints.prune(keeping: plan.saveTotalLimit)
         var event = event(.checkpoint, step: step)
@@ -144,7 +155,7 @@ public final class Trainer {
 
     /// Before the first step, the base model's; later, the adapter's.
     private func showSamples(_ task: some TrainingTask, step: Int) throws {
-        guard let samples = try withoutGradients({ try task.makeSamples(withAdapter: step > 0) }) else {
+        guard let samples = try withoutGradients({ try task.makeSamples(step: step) }) else {
             (stops, lacksSamples) = (true, true)
             return
         }

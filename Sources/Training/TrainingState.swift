@@ -11,16 +11,20 @@ import Torch
 enum TrainingState {
     private static let name = "training_state.safetensors"
 
-    static func write(_ tensors: [(key: String, value: Tensor)], step: Int, to folder: URL) throws {
+    static func write(
+        _ tensors: [(key: String, value: Tensor)], step: Int, metadata: [String: String], to folder: URL
+    ) throws {
         let entries = try tensors.map { key, value in
             SafetensorsWriter.Entry(name: key, shape: value.shape, floats: try value.array())
         }
         let url = folder.appendingPathComponent(name)
-        try SafetensorsWriter.write(entries, metadata: ["step": "\(step)"], to: url)
+        try SafetensorsWriter.write(entries, metadata: metadata.merging(["step": "\(step)"]) { $1 }, to: url)
     }
 
-    /// Fills `tensors` from a checkpoint; every one must be there in its shape.
-    static func read(_ tensors: [(key: String, value: Tensor)], step: Int, from folder: URL) throws {
+    /// Fills `tensors` from a checkpoint, where every one must be there in its shape; gives the metadata.
+    static func read(
+        _ tensors: [(key: String, value: Tensor)], step: Int, from folder: URL
+    ) throws -> [String: String] {
         let url = folder.appendingPathComponent(name)
         let file: SafetensorsFile
         do { file = try SafetensorsFile(url) } catch { throw TrainingError.unreadable(problem: "\(error)") }
@@ -40,6 +44,7 @@ enum TrainingState {
                 try value.copy(from: Tensor(stored.floats(), stored.shape))
             }
         }
+        return file.metadata
     }
 }
 

@@ -1,5 +1,6 @@
 // What a trainer needs of a way to train: text and pictures each have one.
 
+import Foundation
 import Torch
 
 /// What one optimizer step saw.
@@ -22,16 +23,25 @@ public protocol TrainingTask: AnyObject {
     /// Adds the gradients of step `step` (counted from 0) to the parameters.
     ///
     /// A function of the step alone: the same step always has the same samples and the same random numbers.
-    func computeGradients(step: Int) throws -> StepMeasure
+    ///
+    /// - Parameter scale: what the gradients, but not the loss that is told, are multiplied by.
+    func computeGradients(step: Int, scale: Double) throws -> StepMeasure
     /// The names of the step's samples, for messages.
     func samples(ofStep step: Int) -> [String]
     /// The mean loss over what was held back; nil where nothing was.
     func validationLoss() throws -> Double?
-    /// Answers or pictures to look at, made with the adapter or by the base model alone; nil where someone asked to
-    /// stop before they were made.
-    func makeSamples(withAdapter: Bool) throws -> [SampleResult]?
+    /// Answers or pictures to look at, made by the adapter as it is after `step`, or by the base model alone before the
+    /// first step (0); nil where someone asked to stop before they were made.
+    func makeSamples(step: Int) throws -> [SampleResult]?
     /// Writes the adapter, complete and ready to use, into an empty folder.
     func writeAdapter(to folder: String) throws
+    /// Writes what is taken away beside the finished adapter, into the run folder; gives the files.
+    func writeExports(to folder: URL) throws -> [URL]
+}
+
+extension TrainingTask {
+    /// Nothing.
+    public func writeExports(to folder: URL) throws -> [URL] { [] }
 }
 
 /// One thing made by the model to look at.

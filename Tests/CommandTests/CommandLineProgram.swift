@@ -68,3 +68,21 @@ func withTinyRun<R>(_ lines: String = "", _ body: (URL) throws -> R) throws -> R
 func write(_ text: String, to name: String, in folder: URL) throws {
     try Data(text.utf8).write(to: folder.appendingPathComponent(name))
 }
+
+/// Starts training and kills it with SIGKILL once it has saved `count` checkpoints.
+func killWhenSaved(_ count: Int, in folder: URL, run: String) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: try programPath())
+    process.arguments = ["train", "run.yaml"]
+    process.currentDirectoryURL = folder
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let checkpoints = folder.appendingPathComponent("\(run)/checkpoints").path
+    while process.isRunning {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
+        if names.filter({ $0.hasPrefix("step-") }).count >= count { break }
+        sched_yield()
+    }
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+}

@@ -7,7 +7,8 @@ import Testing
 
 @Suite("The command line")
 struct CommandLineTests {
-    @Test("help is what the golden texts say", arguments: ["", "train", "generate", "plan", "report", "doctor"])
+    @Test(
+        "help is what the golden texts say", arguments: ["", "train", "generate", "sample", "plan", "report", "doctor"])
     func help(_ command: String) throws {
         try withTemporaryFolder { folder in
             let result =

@@ -37,7 +37,7 @@ struct TrainTests {
     func resume(afterCheckpoints count: Int) throws {
         try withTinyRun("max_steps: 180\nsave_steps: 9\nlora_dropout: 0.1\nsave_total_limit: 0") { folder in
             #expect(try lora("train", "run.yaml", "--set", "output_dir=whole", in: folder).status == 0)
-            try killWhenSaved(count, in: folder)
+            try killWhenSaved(count, in: folder, run: "runs/tiny")
             let result = try lora("train", "run.yaml", in: folder)
             #expect(result.status == 0 && result.errors.contains("going on after step"), "\(result.errors)")
             let name = "checkpoints/adapter_model.safetensors"
@@ -47,24 +47,6 @@ struct TrainTests {
             let events = try text("runs/tiny/events.jsonl", in: folder).split(separator: "\n")
             #expect(events.filter { $0.contains("\"type\":\"step\"") }.count == 180)
         }
-    }
-
-    /// Starts training and kills it with SIGKILL once it has saved `count` checkpoints.
-    private func killWhenSaved(_ count: Int, in folder: URL) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try programPath())
-        process.arguments = ["train", "run.yaml"]
-        process.currentDirectoryURL = folder
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let checkpoints = folder.appendingPathComponent("runs/tiny/checkpoints").path
-        while process.isRunning {
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
-            if names.filter({ $0.hasPrefix("step-") }).count >= count { break }
-            sched_yield()
-        }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
     }
 
     @Test("interrupted, saves, reports and says how to go on")

@@ -196,7 +196,7 @@ struct PictureCaptionTests {
             (1.0, 0, "caption_dropout: expected 0 to below 1, got 1.0"),
             (-0.5, 0, "caption_dropout: expected 0 to below 1, got -0.5"),
             (.nan, 0, "caption_dropout: expected 0 to below 1, got nan"),
-            (0, -1, "keep_tags: expected 0 or more, got -1"),
+            (0, -1, "keep_tokens: expected 0 or more, got -1"),
         ] {
             var rule = CaptionRule()
             (rule.dropout, rule.keptTags) = (dropout, kept)

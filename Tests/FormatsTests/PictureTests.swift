@@ -6,7 +6,7 @@ import Testing
 
 @testable import Formats
 
-@Suite("Pictures", .enabled(if: (try? Picture.requireLibrary()) != nil, "libvips is not here"))
+@Suite("Pictures", .enabled(if: canReadPictures, "libvips is not here"))
 struct PictureTests {
     private let folder = goldens.appendingPathComponent("pictures")
     private let picture: Picture

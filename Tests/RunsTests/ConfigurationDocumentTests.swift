@@ -21,7 +21,10 @@ struct ConfigurationDocumentTests {
             which means the same) and `output_dir` must be given.
 
             """
-        let defaults = Dictionary(uniqueKeysWithValues: Configuration().entries.map { ($0.key, $0.value) })
+        var pictures = Configuration()
+        pictures.model.taskType = .textToImage
+        let entries = (Configuration().entries + pictures.entries).map { ($0.key, $0.value) }
+        let defaults = Dictionary(entries) { first, _ in first }
         for section in Settings.sections {
             text += "\n## \(section.title)\n\n| key | meaning | example | default |\n|---|---|---|---|\n"
             for setting in section.settings {

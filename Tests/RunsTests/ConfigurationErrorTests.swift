@@ -33,9 +33,13 @@ struct ConfigurationErrorTests {
             "training: {seed: 1}",
             "4:1: unknown key 'training'; keys are not grouped: move the keys below it to the top level"
         ),
-        ("samples: {seed: 1}", "4:11: 'seed' belongs at the top level, not in 'samples'"),
+        ("samples: {epochs: 1}", "4:11: 'epochs' belongs at the top level, not in 'samples'"),
         ("samples: {prompt: a}", "4:11: unknown key 'prompt' in 'samples'; did you mean 'prompts'?"),
-        ("samples: {zzz: a}", "4:11: unknown key 'zzz' in 'samples'; known: prompts, max_tokens, steps"),
+        (
+            "samples: {zzz: a}",
+            "4:11: unknown key 'zzz' in 'samples'; known: prompts, max_tokens, steps, negative_prompt, strengths, "
+                + "sampling_steps, guidance_scale, sampler, size, seed"
+        ),
         (
             "samples: [a]",
             "4:10: 'samples': expected a group of keys, got a list; write samples: and below it, indented, "

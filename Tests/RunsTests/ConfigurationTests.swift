@@ -56,7 +56,7 @@ struct ConfigurationTests {
         #expect(read.model.taskType == .textToImage)
         #expect(read.optimizer.learningRate == 1.5e-4)
         #expect(read.adapter.unetTargetModules == ["attentions"])
-        #expect(read.data.resolutionPixels == 512)
+        #expect(read.pictures.resolutionPixels == 512)
         #expect(read.run.mixedPrecision == .float16)
         #expect(read.adapterName == "cyberpunk_v1_v2_lr1.5e-4_rank16")
     }

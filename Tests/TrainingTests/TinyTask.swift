@@ -21,6 +21,8 @@ final class TinyTask: TrainingTask {
     /// One micro-batch for each sequence instead of one for both.
     var accumulates = false
     /// The step, counted from 0, whose loss is not a number; `spoiltGradient`: whose gradient is infinite.
+    /// Above it, gradients overflow.
+    var largestScale = Double.infinity
     var spoiltLoss, spoiltGradient: Int?
     /// Whether someone asks to stop while the adapter's samples are made.
     var stopsBeforeSamples = false
@@ -46,7 +48,7 @@ final class TinyTask: TrainingTask {
         labels = zip(ends, ends.dropFirst()).map { marks[$0 + 1..<$1] + [-100] }
     }
 
-    func computeGradients(step: Int) throws -> StepMeasure {
+    func computeGradients(step: Int, scale: Double) throws -> StepMeasure {
         let chosen = [step % 4, (step + 2) % 4]
         let learnt = Double(chosen.flatMap { labels[$0] }.count { $0 >= 0 })
         var loss = 0.0
@@ -55,11 +57,11 @@ final class TinyTask: TrainingTask {
                 batch.flatMap { sequences[$0] }, labels: batch.flatMap { labels[$0] },
                 lengths: batch.map { sequences[$0].count })
             let mean = try sum * (1 / learnt)
-            try mean.backward()
+            try (mean * scale).backward()
             loss += try mean.item()
         }
         if step == spoiltLoss { loss = .nan }
-        if step == spoiltGradient {
+        if step == spoiltGradient || scale > largestScale {
             let value = adapters.parameters[0].value
             try value.setGrad(.full(value.shape, .infinity))
         }
@@ -70,9 +72,9 @@ final class TinyTask: TrainingTask {
 
     func validationLoss() throws -> Double? { 1.5 }
 
-    func makeSamples(withAdapter: Bool) throws -> [SampleResult]? {
-        if stopsBeforeSamples, withAdapter { return nil }
-        return [SampleResult(prompt: "why?", text: withAdapter ? "because" : "?")]
+    func makeSamples(step: Int) throws -> [SampleResult]? {
+        if stopsBeforeSamples, step > 0 { return nil }
+        return [SampleResult(prompt: "why?", text: step > 0 ? "because" : "?")]
     }
 
     func writeAdapter(to folder: String) throws {
@@ -122,13 +124,15 @@ struct TinyRun {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         checkpoints = Checkpoints(folder: folder)
         var plan = TrainerPlan(
-            totalSteps: 10, stepsPerEpoch: 2, learningRate: learningRate,
-            schedule: LearningRateSchedule(.cosine, warmupSteps: 2, totalSteps: 10), maxGradientNorm: 2, saveSteps: 0,
+            totalSteps: 10, stepsPerEpoch: 2, schedule: LearningRateSchedule(.cosine, warmupSteps: 2, totalSteps: 10),
+            maxGradientNorm: 2, saveSteps: 0,
             saveTotalLimit: 0)
         change(&plan)
         trainer = Trainer(
-            plan, parameters: task.adapters.parameters,
-            optimizer: try AdamW(task.adapters.parameters, betas: (0.9, 0.98), weightDecay: 0.05),
+            plan,
+            optimizer: try AdamW(
+                [ParameterGroup(task.adapters.parameters, learningRate: learningRate)], betas: (0.9, 0.98),
+                weightDecay: 0.05),
             checkpoints: checkpoints, listeners: [recorder])
     }
 

@@ -163,4 +163,41 @@ struct TrainerTests {
             return "\(error)".contains(where: \.isNewline) ? nil : "\(error)"
         }
     }
+
+    @Test("a scaled loss that overflows passes the step over, halves the factor, and goes on from a checkpoint alike")
+    func overflow() throws {
+        try withTemporaryFolder { folder in
+            let whole = try run(folder.appendingPathComponent("whole")) { $0.scalesLoss = true }
+            whole.task.largestScale = 20_000
+            #expect(try whole.train() == .done)
+            // 65,536 and 32,768 are too large.
+            let steps = whole.recorder.events.filter { $0.type == .step }
+            #expect(steps.map { $0.gradientNorm != nil } == [false, false, true, true, true, true])
+            let last = try #require(whole.checkpoints.newest)
+            let state = try SafetensorsFile(last.folder.appendingPathComponent("training_state.safetensors"))
+            #expect(state.metadata["loss_scale"] == "16384.0" && state.metadata["loss_scale_steps"] == "4")
+
+            let checkpoint = try #require(whole.checkpoints.all.first { $0.step == 3 })
+            let other = folder.appendingPathComponent("rest")
+            try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
+            try FileManager.default.copyItem(at: checkpoint.folder, to: other.appendingPathComponent(checkpoint.name))
+            let rest = try run(other) { $0.scalesLoss = true }
+            rest.task.largestScale = 20_000
+            try rest.train()
+            #expect(try rest.files(ofStep: 6) == whole.files(ofStep: 6))
+        }
+    }
+
+    @Test("the factor doubles after 2,000 steps without overflow")
+    func growth() {
+        var scale = LossScale()
+        for _ in 0..<1999 { scale.update(isFinite: true) }
+        #expect(scale.factor == 65_536)
+        scale.update(isFinite: true)
+        #expect(scale.factor == 131_072 && scale.steady == 0)
+        scale.update(isFinite: false)
+        #expect(scale.factor == 65_536)
+        #expect(LossScale(scale.metadata) == scale)
+        #expect(LossScale(["loss_scale": "nan", "loss_scale_steps": "1"]) == nil)
+    }
 }

@@ -64,7 +64,7 @@ public struct CaptionRule: Sendable, Equatable {
             throw DatasetError.option("caption_dropout", problem: "expected 0 to below 1, got \(dropout)")
         }
         guard keptTags >= 0 else {
-            throw DatasetError.option("keep_tags", problem: "expected 0 or more, got \(keptTags)")
+            throw DatasetError.option("keep_tokens", problem: "expected 0 or more, got \(keptTags)")
         }
     }
 }

@@ -18,7 +18,7 @@ public struct PictureDataset: Sendable {
         try options.captions.check()
         guard options.regularisationWeight >= 0, options.regularisationWeight.isFinite else {
             throw DatasetError.option(
-                "regularisation_weight", problem: "expected 0 or more, got \(options.regularisationWeight)")
+                "prior_loss_weight", problem: "expected 0 or more, got \(options.regularisationWeight)")
         }
         try Picture.requireLibrary()
         var sources = [try PictureSource(path, metadata, options, isRegularisation: false)]

@@ -1,0 +1,132 @@
+// The files of a finished picture adapter: kohya's layout, which every program reads, with a card and a preview.
+
+import Commands
+import Datasets
+import Formats
+import Foundation
+import LoRA
+import Models
+import Runs
+
+/// Writes a picture adapter.
+struct PictureExports {
+    static let checkpointName = "pytorch_lora_weights.safetensors"
+    private let configuration: Configuration
+    private let plan: KohyaMetadata
+    private let studio: PictureStudio
+    private let layout: RunLayout
+
+    init(
+        _ configuration: Configuration, _ base: PictureBase, _ baseFiles: [FileFact], _ data: PictureData,
+        _ studio: PictureStudio, _ layout: RunLayout
+    ) throws {
+        (self.configuration, self.studio, self.layout) = (configuration, studio, layout)
+        plan = try KohyaMetadata(configuration, base, baseFiles, data)
+    }
+
+    /// The adapter of a checkpoint, as diffusers names it.
+    func writeCheckpoint(_ adapters: PictureAdapters, to folder: URL) throws {
+        let metadata = try metadata.values
+        try adapters.write(.kohya, metadata: metadata, to: folder.appendingPathComponent(Self.checkpointName))
+    }
+
+    /// What the run has come to, from its events: the same however often it is written.
+    private var metadata: KohyaMetadata {
+        get throws {
+            var metadata = plan
+            let events = try layout.readEvents()
+            let last = events.last { $0.type == .step }
+            (metadata.startedAt, metadata.finishedAt) = (events.first?.time ?? 0, last?.time ?? 0)
+            (metadata.steps, metadata.epoch) = (last?.step ?? 0, Int((last?.epoch ?? 0).rounded(.up)))
+            return metadata
+        }
+    }
+
+    /// `NAME.safetensors` with the same bytes as the checkpoints' folder has, its card for AUTOMATIC1111 and its
+    /// preview.
+    func write(_ adapters: PictureAdapters, to folder: URL) throws -> [URL] {
+        let name = configuration.adapterName
+        let adapter = folder.appendingPathComponent("\(name).safetensors")
+        try adapters.write(.kohya, metadata: metadata.values, to: adapter)
+        let card = folder.appendingPathComponent("\(name).json")
+        var content = WebUICard()
+        content.version = plan.base.isSecondVersion ? "SD2" : "SD1"
+        (content.activationText, content.preferredWeight) = (configuration.pictures.triggerWord ?? "", 0.8)
+        content.notes = "rank \(plan.network.rank), alpha \(plan.network.alpha); made by \(Version.text)"
+        try content.write(to: card)
+        guard let preview = studio.preview else { return [adapter, card] }
+        let picture = folder.appendingPathComponent("\(name).png")
+        try AtomicFile.write(preview.png(), to: picture)
+        return [adapter, card, picture]
+    }
+}
+
+extension KohyaMetadata {
+    /// What a run is known to be before it begins.
+    init(_ configuration: Configuration, _ base: PictureBase, _ files: [FileFact], _ data: PictureData) throws {
+        self.init(outputName: configuration.adapterName)
+        let (options, schedule) = (configuration.pictures, configuration.schedule)
+        self.base.name = base.url.lastPathComponent
+        self.base.isSecondVersion = base.kind == .stableDiffusion2
+        self.base.predictsVelocity = base.noise.prediction == .velocity
+        let weights = base.unet.files.last { $0.pathExtension != "json" }
+        if let weights {
+            self.base.shortHash = try KohyaHash.short(of: weights)
+            self.base.hash = files.first { $0.path == weights.relativePath }?.sha256
+        }
+        network.rank = configuration.adapter.rank
+        network.alpha = configuration.adapter.alpha
+        network.dropout = configuration.adapter.dropout > 0 ? configuration.adapter.dropout : nil
+        pictures.describe(configuration, data)
+        training.seed = configuration.run.seed
+        training.mixedPrecision = configuration.run.mixedPrecision?.rawValue ?? "no"
+        training.learningRate = configuration.optimizer.learningRate
+        training.unetLearningRate = configuration.optimizer.learningRate
+        if !options.textEncoderTargets.isEmpty {
+            training.textEncoderLearningRate =
+                options.textEncoderLearningRate ?? configuration.optimizer.learningRate / 2
+        }
+        training.optimizer = "torch.optim.adamw.AdamW(weight_decay=\(configuration.optimizer.weightDecay))"
+        training.schedule = schedule.kind.rawValue
+        training.totalSteps = schedule.totalSteps(stepsPerEpoch: data.plan.stepsPerEpoch)
+        training.warmupSteps = LearningRateSchedule(schedule, totalSteps: training.totalSteps).warmupSteps
+        training.clipSkip = options.clipSkip > 1 ? options.clipSkip : nil
+        training.minSNRGamma = options.minSNRGamma
+        training.noiseOffset = options.noiseOffset > 0 ? options.noiseOffset : nil
+        training.hasZeroTerminalSNR = options.zeroTerminalSNR
+        training.gradientNormLimit = configuration.optimizer.maxGradientNorm
+        training.priorLossWeight = options.priorLossWeight
+        training.accumulation = schedule.gradientAccumulationSteps
+        training.checkpointsActivations = configuration.run.gradientCheckpointing
+        training.batchesPerEpoch = data.plan.stepsPerEpoch * schedule.gradientAccumulationSteps
+        training.epochs = (training.totalSteps + data.plan.stepsPerEpoch - 1) / data.plan.stepsPerEpoch
+        about.triggerPhrase = options.triggerWord
+        about.program = Version.text
+    }
+}
+
+extension KohyaMetadata.Pictures {
+    fileprivate mutating func describe(_ configuration: Configuration, _ data: PictureData) {
+        (width, height, batchSize) = (data.resolution, data.resolution, configuration.schedule.batchSize)
+        let training = data.samples[..<data.validation.lowerBound]
+        func grouped(_ samples: [PictureSample]) -> [KohyaMetadata.Folder] {
+            Dictionary(grouping: samples) { "\($0.repeats)_\($0.folder)" }.sorted { $0.key < $1.key }.map {
+                _, samples in
+                KohyaMetadata.Folder(
+                    name: samples[0].folder, repeats: samples[0].repeats, captions: samples.map(\.caption))
+            }
+        }
+        folders = grouped(training.filter { !$0.isRegularisation })
+        regularisation = grouped(training.filter(\.isRegularisation))
+        if configuration.pictures.usesBuckets {
+            buckets = Dictionary(grouping: training, by: \.fit.bucket).sorted { $0.key < $1.key }.map { size, samples in
+                KohyaMetadata.Bucket(
+                    width: size.width, height: size.height, count: samples.reduce(0) { $0 + $1.repeats })
+            }
+        }
+        flips = configuration.pictures.flips
+        shufflesCaptions = configuration.pictures.shufflesCaptions
+        keptTokens = configuration.pictures.keptTokens
+        captionDropout = configuration.pictures.captionDropout
+    }
+}
