@@ -6,7 +6,6 @@ import TestSupport
 
 @testable import Datasets
 
-
 /// Fills a new folder with `files` and gives it to `body`; a text that begins with `=` names a golden picture.
 func withPictures<R>(_ files: KeyValuePairs<String, String>, _ body: (URL) throws -> R) throws -> R {
     try withTemporaryFolder { folder in
