@@ -46,21 +46,26 @@ public struct PictureGrid {
             svg.label(name, (x, Double(top) - 12), anchor: "middle", fill: "#24292f", size: 14)
         }
         for (index, row) in rows.enumerated() {
-            let y = top + index * (height + Self.gap)
-            let lines = Self.wrapped(row.name, width: 24, atMost: max(1, height / 20))
-            for (number, line) in lines.enumerated() {
-                let place = (Double(Self.margin), Double(y + 16 + 19 * number))
-                svg.label(line, place, anchor: "start", fill: "#24292f", size: 14)
-            }
-            for (column, picture) in row.pictures.enumerated() {
-                let data = try picture.resized(to: min(width, picture.width), min(height, picture.height)).png()
-                svg.line(
-                    "<image x=\"\(left + column * (width + Self.gap))\" y=\"\(y)\" width=\"\(width)\""
-                        + " height=\"\(height)\" href=\"data:image/png;base64,\(data.base64EncodedString())\"/>")
-            }
+            try draw(row, at: (left, top + index * (height + Self.gap)), size: (width, height), &svg)
         }
         svg.line("</svg>")
         return svg.text
+    }
+
+    private func draw(
+        _ row: Row, at place: (x: Int, y: Int), size: (width: Int, height: Int), _ svg: inout SVGText
+    ) throws {
+        let lines = Self.wrapped(row.name, width: 24, atMost: max(1, size.height / 20))
+        for (number, line) in lines.enumerated() {
+            let start = (Double(Self.margin), Double(place.y + 16 + 19 * number))
+            svg.label(line, start, anchor: "start", fill: "#24292f", size: 14)
+        }
+        for (column, picture) in row.pictures.enumerated() {
+            let data = try picture.resized(to: min(size.width, picture.width), min(size.height, picture.height)).png()
+            svg.line(
+                "<image x=\"\(place.x + column * (size.width + Self.gap))\" y=\"\(place.y)\" width=\"\(size.width)\""
+                    + " height=\"\(size.height)\" href=\"data:image/png;base64,\(data.base64EncodedString())\"/>")
+        }
     }
 
     /// Words in lines of about `width` letters, wide letters counted twice; what has no room is cut with a mark.

@@ -37,15 +37,13 @@ struct FineTuneImages: Recipe {
     }
 
     func prepare(on placement: Placement, folder: RunLayout) throws -> PreparedRun {
-        let options = configuration.pictures, optimizer = configuration.optimizer
         let loadAutoencoder = { [base] in
             // Many models' numbers leave the range of fp16 here.
             try base.loadAutoencoder(on: Placement(placement.device, .float32))
         }
         let latents = PictureLatents(
             cache, base.autoencoder.config, identity: hashes(of: base.autoencoder.files), files: data.files)
-        try latents.prepare(
-            data.forms, on: placement.device, load: loadAutoencoder, progress: note("latents"))
+        try latents.prepare(data.forms, on: placement.device, load: loadAutoencoder, progress: note("latents"))
         let (text, textAdapters) = try prepareText(on: placement)
 
         let unet = try base.loadUNet(on: placement)
@@ -54,27 +52,38 @@ struct FineTuneImages: Recipe {
             LoRAConfig(configuration.adapter, targets: configuration.adapter.unetTargetModules, usual: ["attentions"]),
             into: unet, seed: configuration.run.seed, on: placement.device)
         let adapters = PictureAdapters(unet: unetAdapters, textEncoder: textAdapters)
-        var noise = base.noise
-        noise.rescalesToZeroSNR = noise.rescalesToZeroSNR || options.zeroTerminalSNR
-        let side = base.resolution(configuration)
-        let studio = PictureStudio(
-            configuration, folder, size: configuration.pictureSamples.size ?? SampleSize(width: side, height: side),
-            load: loadAutoencoder)
-        let textRate = options.textEncoderLearningRate ?? optimizer.learningRate / 2
-        let groups = [
-            ParameterGroup(adapters.parameters(of: .unet), learningRate: optimizer.learningRate),
-            ParameterGroup(adapters.parameters(of: .textEncoder), learningRate: textRate),
-        ]
+        let studio = PictureStudio(configuration, folder, size: sampleSize, load: loadAutoencoder)
+        let task = PictureTask(
+            .init(
+                unet: unet, adapters: adapters, text: text, data: data, latents: latents,
+                schedule: NoiseSchedule(noise), configuration: configuration, studio: studio,
+                exports: try PictureExports(configuration, base, baseFiles, data, studio, folder)))
         return PreparedRun(
-            task: PictureTask(
-                .init(
-                    unet: unet, adapters: adapters, text: text, data: data, latents: latents,
-                    schedule: NoiseSchedule(noise), configuration: configuration, studio: studio,
-                    exports: try PictureExports(configuration, base, baseFiles, data, studio, folder))),
-            groups: groups.filter { !$0.parameters.isEmpty }, base: base.facts(unet, files: baseFiles),
+            task: task, groups: groups(adapters), base: base.facts(unet, files: baseFiles),
             data: data.facts(cutCaptions: data.captions.count { text.cutCount($0) > 0 }, adapters.warnings),
-            adapter: adapters.facts,
-            stepsPerEpoch: data.plan.stepsPerEpoch, summary: data.summary.line, example: data.table)
+            adapter: adapters.facts, stepsPerEpoch: data.plan.stepsPerEpoch, summary: data.summary.line,
+            example: data.table)
+    }
+
+    private var noise: NoiseScheduleConfig {
+        var noise = base.noise
+        noise.rescalesToZeroSNR = noise.rescalesToZeroSNR || configuration.pictures.zeroTerminalSNR
+        return noise
+    }
+
+    private var sampleSize: SampleSize {
+        let side = base.resolution(configuration)
+        return configuration.pictureSamples.size ?? SampleSize(width: side, height: side)
+    }
+
+    /// What is trained, the text encoder at a learning rate of its own.
+    private func groups(_ adapters: PictureAdapters) -> [ParameterGroup] {
+        let rate = configuration.optimizer.learningRate
+        let textRate = configuration.pictures.textEncoderLearningRate ?? rate / 2
+        return [
+            ParameterGroup(adapters.parameters(of: .unet), learningRate: rate),
+            ParameterGroup(adapters.parameters(of: .textEncoder), learningRate: textRate),
+        ].filter { !$0.parameters.isEmpty }
     }
 
     /// The captions' states on disk, or the text encoder in memory where it is trained or captions change.

@@ -22,19 +22,8 @@ struct PictureData {
 
     /// Reads and checks the pictures that a configuration names.
     init(_ configuration: Configuration, resolution: Int) throws {
-        let pictures = configuration.pictures
-        var options = PictureDataOptions(resolution: resolution, usesBuckets: pictures.usesBuckets)
-        options.captions.triggerWord = pictures.triggerWord
-        options.captions.shufflesTags = pictures.shufflesCaptions
-        options.captions.keptTags = pictures.keptTokens
-        options.captions.dropout = pictures.captionDropout
-        let seed = UInt64(bitPattern: Int64(configuration.run.seed))
-        options.captions.seed = seed
-        options.regularisation = pictures.regularizationData.map { URL(fileURLWithPath: $0, isDirectory: true) }
-        options.regularisationWeight = pictures.priorLossWeight
-        options.maskFolder = pictures.masks.map { URL(fileURLWithPath: $0, isDirectory: true) }
-        options.usesAlphaAsMask = pictures.masksByAlpha
-        options.skipsBroken = pictures.skipsBroken
+        var options = PictureDataOptions(configuration, resolution: resolution)
+        let seed = options.captions.seed
         let metadata = configuration.data.metadataPath.map { URL(fileURLWithPath: $0) }
         let folder = configuration.data.trainData.map { URL(fileURLWithPath: $0, isDirectory: true) }
         let all = try PictureDataset(
@@ -56,11 +45,13 @@ struct PictureData {
         }
         plan = try PictureBatchPlan(
             training, batchSize: configuration.schedule.batchSize,
-            accumulation: configuration.schedule.gradientAccumulationSteps, flips: pictures.flips, seed: seed)
+            accumulation: configuration.schedule.gradientAccumulationSteps, flips: configuration.pictures.flips,
+            seed: seed)
         validation = training.count..<training.count + held.count
         samples = training + held
         self.files = try files.map { try FileFact($0) }
-        (summary, self.warnings, self.options, self.resolution) = (all.summary, warnings, pictures, resolution)
+        (summary, self.warnings, self.resolution) = (all.summary, warnings, resolution)
+        self.options = configuration.pictures
     }
 
     /// Every picture in every form that a step may use.
@@ -107,5 +98,22 @@ struct PictureData {
                 uses: plan.usesPerEpoch, regularisation: training.count(where: \.isRegularisation),
                 cutCaptions: cutCaptions, pairs: pairs, triggerWord: options.triggerWord),
             warnings: warnings + cut + more)
+    }
+}
+
+extension PictureDataOptions {
+    fileprivate init(_ configuration: Configuration, resolution: Int) {
+        let pictures = configuration.pictures
+        self.init(resolution: resolution, usesBuckets: pictures.usesBuckets)
+        captions.triggerWord = pictures.triggerWord
+        captions.shufflesTags = pictures.shufflesCaptions
+        captions.keptTags = pictures.keptTokens
+        captions.dropout = pictures.captionDropout
+        captions.seed = UInt64(bitPattern: Int64(configuration.run.seed))
+        regularisation = pictures.regularizationData.map { URL(fileURLWithPath: $0, isDirectory: true) }
+        regularisationWeight = pictures.priorLossWeight
+        maskFolder = pictures.masks.map { URL(fileURLWithPath: $0, isDirectory: true) }
+        usesAlphaAsMask = pictures.masksByAlpha
+        skipsBroken = pictures.skipsBroken
     }
 }

@@ -65,7 +65,7 @@ extension KohyaMetadata {
     /// What a run is known to be before it begins.
     init(_ configuration: Configuration, _ base: PictureBase, _ files: [FileFact], _ data: PictureData) throws {
         self.init(outputName: configuration.adapterName)
-        let (options, schedule) = (configuration.pictures, configuration.schedule)
+        let options = configuration.pictures
         self.base.name = base.url.lastPathComponent
         self.base.isSecondVersion = base.kind == .stableDiffusion2
         self.base.predictsVelocity = base.noise.prediction == .velocity
@@ -78,28 +78,7 @@ extension KohyaMetadata {
         network.alpha = configuration.adapter.alpha
         network.dropout = configuration.adapter.dropout > 0 ? configuration.adapter.dropout : nil
         pictures.describe(configuration, data)
-        training.seed = configuration.run.seed
-        training.mixedPrecision = configuration.run.mixedPrecision?.rawValue ?? "no"
-        training.learningRate = configuration.optimizer.learningRate
-        training.unetLearningRate = configuration.optimizer.learningRate
-        if !options.textEncoderTargets.isEmpty {
-            training.textEncoderLearningRate =
-                options.textEncoderLearningRate ?? configuration.optimizer.learningRate / 2
-        }
-        training.optimizer = "torch.optim.adamw.AdamW(weight_decay=\(configuration.optimizer.weightDecay))"
-        training.schedule = schedule.kind.rawValue
-        training.totalSteps = schedule.totalSteps(stepsPerEpoch: data.plan.stepsPerEpoch)
-        training.warmupSteps = LearningRateSchedule(schedule, totalSteps: training.totalSteps).warmupSteps
-        training.clipSkip = options.clipSkip > 1 ? options.clipSkip : nil
-        training.minSNRGamma = options.minSNRGamma
-        training.noiseOffset = options.noiseOffset > 0 ? options.noiseOffset : nil
-        training.hasZeroTerminalSNR = options.zeroTerminalSNR
-        training.gradientNormLimit = configuration.optimizer.maxGradientNorm
-        training.priorLossWeight = options.priorLossWeight
-        training.accumulation = schedule.gradientAccumulationSteps
-        training.checkpointsActivations = configuration.run.gradientCheckpointing
-        training.batchesPerEpoch = data.plan.stepsPerEpoch * schedule.gradientAccumulationSteps
-        training.epochs = (training.totalSteps + data.plan.stepsPerEpoch - 1) / data.plan.stepsPerEpoch
+        training.describe(configuration, data)
         about.triggerPhrase = options.triggerWord
         about.program = Version.text
     }
@@ -109,11 +88,14 @@ extension KohyaMetadata.Pictures {
     fileprivate mutating func describe(_ configuration: Configuration, _ data: PictureData) {
         (width, height, batchSize) = (data.resolution, data.resolution, configuration.schedule.batchSize)
         let training = data.samples[..<data.validation.lowerBound]
+        /// Folders as sd-scripts names them, `10_name`.
+        func name(_ sample: PictureSample) -> String {
+            let prefix = "\(sample.repeats)_"
+            return sample.folder.hasPrefix(prefix) ? sample.folder : prefix + sample.folder
+        }
         func grouped(_ samples: [PictureSample]) -> [KohyaMetadata.Folder] {
-            Dictionary(grouping: samples) { "\($0.repeats)_\($0.folder)" }.sorted { $0.key < $1.key }.map {
-                _, samples in
-                KohyaMetadata.Folder(
-                    name: samples[0].folder, repeats: samples[0].repeats, captions: samples.map(\.caption))
+            Dictionary(grouping: samples, by: name).sorted { $0.key < $1.key }.map { name, samples in
+                KohyaMetadata.Folder(name: name, repeats: samples[0].repeats, captions: samples.map(\.caption))
             }
         }
         folders = grouped(training.filter { !$0.isRegularisation })
@@ -128,5 +110,33 @@ extension KohyaMetadata.Pictures {
         shufflesCaptions = configuration.pictures.shufflesCaptions
         keptTokens = configuration.pictures.keptTokens
         captionDropout = configuration.pictures.captionDropout
+    }
+}
+
+extension KohyaMetadata.Training {
+    fileprivate mutating func describe(_ configuration: Configuration, _ data: PictureData) {
+        let (options, pictures) = (configuration.schedule, configuration.pictures)
+        seed = configuration.run.seed
+        mixedPrecision = configuration.run.mixedPrecision?.rawValue ?? "no"
+        learningRate = configuration.optimizer.learningRate
+        unetLearningRate = configuration.optimizer.learningRate
+        if !pictures.textEncoderTargets.isEmpty {
+            textEncoderLearningRate =
+                pictures.textEncoderLearningRate ?? configuration.optimizer.learningRate / 2
+        }
+        optimizer = "torch.optim.adamw.AdamW(weight_decay=\(configuration.optimizer.weightDecay))"
+        schedule = options.kind.rawValue
+        totalSteps = options.totalSteps(stepsPerEpoch: data.plan.stepsPerEpoch)
+        warmupSteps = LearningRateSchedule(options, totalSteps: totalSteps).warmupSteps
+        clipSkip = pictures.clipSkip > 1 ? pictures.clipSkip : nil
+        minSNRGamma = pictures.minSNRGamma
+        noiseOffset = pictures.noiseOffset > 0 ? pictures.noiseOffset : nil
+        hasZeroTerminalSNR = pictures.zeroTerminalSNR
+        gradientNormLimit = configuration.optimizer.maxGradientNorm
+        priorLossWeight = pictures.priorLossWeight
+        accumulation = options.gradientAccumulationSteps
+        checkpointsActivations = configuration.run.gradientCheckpointing
+        batchesPerEpoch = data.plan.stepsPerEpoch * options.gradientAccumulationSteps
+        epochs = (totalSteps + data.plan.stepsPerEpoch - 1) / data.plan.stepsPerEpoch
     }
 }
