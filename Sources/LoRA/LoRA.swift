@@ -12,6 +12,8 @@ public struct LoRAConfig: Sendable, Equatable {
     public var isRankStabilised: Bool
     /// Names or patterns of layers, see `TargetPattern`.
     public var targets: [String]
+    /// What the user calls the targets, for messages.
+    public var key = "target_modules"
 
     public init(rank: Int, alpha: Double, dropout: Double = 0, isRankStabilised: Bool = false, targets: [String]) {
         (self.rank, self.alpha, self.dropout) = (rank, alpha, dropout)

@@ -24,16 +24,10 @@ public final class LoRASet {
     /// Throws where a pattern means no layer, with the names there are.
     public static func inject(_ config: LoRAConfig, into model: Module, seed: Int, on device: Device) throws -> LoRASet
     {
-        let layers = model.modules(of: (any AdaptedLayer).self)
-        let patterns = config.targets.map(TargetPattern.init)
-        if let idle = patterns.first(where: { pattern in !layers.contains { pattern.matches($0.path) } }) {
-            throw LoRAError.noMatch(pattern: idle.text, names: leafNames(layers.map(\.path)))
-        }
-        let entries = try layers.filter { layer in patterns.contains { $0.matches(layer.path) } }.map { path, layer in
+        let entries = try config.check(against: model).map { path, layer in
             let adapter = try LoRA.fresh(for: layer, path: path, config: config, seed: seed, on: device)
             return Entry(path: path, layer: layer, adapter: adapter)
         }
-        guard !entries.isEmpty else { throw LoRAError.noMatch(pattern: "", names: leafNames(layers.map(\.path))) }
         let set = LoRASet(config: config, entries: entries)
         set.attach()
         return set
@@ -86,27 +80,38 @@ public final class LoRASet {
         return try body()
     }
 
-    private static func leafNames(_ paths: [String]) -> [String] {
-        Set(paths.map(leafName)).sorted()
-    }
-
     /// The last component of a path, with the one before it where the last is a number: `q_proj`, `to_out.0`.
-    private static func leafName(_ path: String) -> String {
+    fileprivate static func leafName(_ path: String) -> String {
         let parts = path.split(separator: "."), isNumber = parts.last.map { Int($0) != nil } ?? false
         return parts.suffix(isNumber ? 2 : 1).joined(separator: ".")
     }
 }
 
+extension LoRAConfig {
+    /// The layers of `model` that are meant. Throws where a pattern means none, with the names there are.
+    @discardableResult
+    public func check(against model: Module) throws -> [(path: String, layer: any AdaptedLayer)] {
+        let layers = model.modules(of: (any AdaptedLayer).self)
+        let patterns = targets.map(TargetPattern.init)
+        let idle = patterns.first { pattern in !layers.contains { pattern.matches($0.path) } }
+        if idle != nil || patterns.isEmpty {
+            let names = Set(layers.map { LoRASet.leafName($0.path) }).sorted()
+            throw LoRAError.noMatch(key: key, pattern: idle?.text ?? "", names: names)
+        }
+        return layers.filter { layer in patterns.contains { $0.matches(layer.path) } }.map { ($0.path, $0.module) }
+    }
+}
+
 /// What is wrong with adapters.
 public enum LoRAError: Error, CustomStringConvertible {
-    case noMatch(pattern: String, names: [String])
+    case noMatch(key: String, pattern: String, names: [String])
     case file(path: String, problem: String)
     case prompt(String)
 
     public var description: String {
         switch self {
-        case .noMatch(let pattern, let names):
-            "target_modules: '\(pattern)' matches no layer of this model; its layers are \(names.joined(separator: ", "))"
+        case .noMatch(let key, let pattern, let names):
+            "\(key): '\(pattern)' matches no layer of this model; its layers are \(names.joined(separator: ", "))"
         case .file(let path, let problem): "\(path): \(problem)"
         case .prompt(let problem): problem
         }

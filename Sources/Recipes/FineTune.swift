@@ -18,6 +18,8 @@ protocol Recipe {
     var baseFiles: [FileFact] { get }
     /// The files that decide what is learnt.
     var dataFiles: [FileFact] { get }
+    /// What the data says by names and folders alone.
+    var dataArrangement: [String] { get }
     /// Loads the base and puts fresh adapters on it.
     func prepare(on placement: Placement, folder: RunLayout) throws -> PreparedRun
 }
@@ -71,7 +73,9 @@ public struct FineTune {
     }
 
     private func run(_ recipe: some Recipe, on placement: Placement) throws -> TrainingEnd {
-        let identity = RunIdentity(configuration: configuration, base: recipe.baseFiles, data: recipe.dataFiles)
+        let identity = RunIdentity(
+            configuration: configuration, base: recipe.baseFiles, data: recipe.dataFiles,
+            arrangement: recipe.dataArrangement)
         let directory = try RunDirectory(identity, command: command)
         if directory.opening == .finished {
             say("\(directory.layout.folder.relativePath): this run is done; its report is README.md there")

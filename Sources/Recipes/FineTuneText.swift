@@ -17,6 +17,7 @@ struct FineTuneText: Recipe {
     private let data: TextData
     let baseFiles: [FileFact]
     var dataFiles: [FileFact] { data.files }
+    let dataArrangement: [String] = []
 
     init(_ configuration: Configuration, say: @escaping (String) -> Void) throws {
         self.configuration = configuration
@@ -62,10 +63,11 @@ struct FineTuneText: Recipe {
 
 extension LoRAConfig {
     /// A configuration's adapter for `targets`; the usual ones where it names none.
-    init(_ options: AdapterOptions, targets: [String], usual: [String]) {
+    init(_ options: AdapterOptions, targets: [String], usual: [String], key: String = "target_modules") {
         self.init(
             rank: options.rank, alpha: options.alpha, dropout: options.dropout,
             isRankStabilised: options.useRankStabilization, targets: targets.isEmpty ? usual : targets)
+        self.key = key
     }
 
     /// A configuration's adapter of a language model.

@@ -43,7 +43,7 @@ struct PlannedAdapter {
         let patterns = config.targets.map(TargetPattern.init)
         let names = Set(base.layers.map { Self.leaf($0.path) }).sorted()
         if let idle = patterns.first(where: { pattern in !base.layers.contains { pattern.matches($0.path) } }) {
-            throw LoRAError.noMatch(pattern: idle.text, names: names)
+            throw LoRAError.noMatch(key: "target_modules", pattern: idle.text, names: names)
         }
         self.config = config
         layers = base.layers.filter { layer in patterns.contains { $0.matches(layer.path) } }

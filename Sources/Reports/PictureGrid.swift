@@ -80,9 +80,9 @@ public struct PictureGrid {
                 continue
             }
             if !line.isEmpty { lines.append(line) }
-            while room(rest) > width {
+            while rest.count > 1, room(rest) > width {
                 var part = rest
-                while room(part) > width { part.removeLast() }
+                while part.count > 1, room(part) > width { part.removeLast() }
                 lines.append(String(part))
                 rest = rest[part.endIndex...]
             }

@@ -9,8 +9,8 @@ extension Report {
         let grids = history.samples.filter { $0.path != nil }
         guard let newest = grids.last, let path = newest.path else { return [] }
         let words = language(
-            "Every row has one prompt and one noise; from left to right the adapter is stronger.",
-            "每行使用同一提示词与同一噪声;从左到右,适配器的强度递增。")
+            "Every row has one prompt, and every picture starts from the same noise; columns differ by the adapter's strength.",
+            "每行使用同一提示词,所有图片从同一噪声开始;各列仅适配器的强度不同。")
         var parts = [
             language("## Samples", "## 样例") + language(" (step \(newest.step))", "(第 \(newest.step) 步)"), words,
             "![\(language("Prompts by strength", "提示词与强度"))](\(Self.link(path)))",

@@ -78,7 +78,12 @@ extension Report {
         ])
         parts.append(pairs(rows))
         parts += fileTable
-        if adapterFile != nil {
+        if adapterFile != nil, facts.data?.pictures != nil {
+            parts.append(
+                language(
+                    "A repeated run gives the same numbers; its file differs from this one by the dates it holds, and has the same `sshs_model_hash`.",
+                    "重跑会得到相同的数值;文件只因其中的日期而不同,`sshs_model_hash` 相同。"))
+        } else if adapterFile != nil {
             parts.append(
                 language(
                     "A repeated run is the same if its adapter has the SHA-256 above; another device or version may round differently.",

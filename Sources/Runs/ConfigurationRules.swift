@@ -112,6 +112,9 @@ extension ConfigurationReader {
                 key: "text_encoder_learning_rate",
                 "'text_encoder_learning_rate' needs layers; add text_encoder_target_modules: [self_attn, mlp]")
         }
+        if configuration.pictureSamples.strengths.isEmpty {
+            report(key: "samples.strengths", "'samples.strengths' is empty; for example strengths: [0, 0.8]")
+        }
         let total = configuration.schedule.maxSteps ?? .max
         if let warmup = configuration.schedule.warmupSteps, warmup > total {
             report(key: "warmup_steps", "'warmup_steps' is \(warmup), more than 'max_steps', \(total); lower it")
@@ -125,7 +128,7 @@ extension ConfigurationReader {
             ("text_encoder_target_modules", configuration.pictures.textEncoderTargets),
         ] {
             if targets.contains("") {
-                report(key: key, "'\(key)': a name is empty; for example \(key): [q_proj, v_proj]")
+                report(key: key, "'\(key)': a name is empty; for example \(key): \(Settings.byKey[key]?.example ?? "")")
             }
             let isRow = targets.count == 1 && targets[0].wholeMatch(of: /[\w.]+(\s*,\s*[\w.]+)+/) != nil
             if isRow { report(key: key, "'\(key)': \(quoted(targets[0])) is one text; write [\(targets[0])]") }
@@ -138,10 +141,11 @@ extension ConfigurationReader {
             let isBad =
                 name.isEmpty || name.hasPrefix(".") || name.contains("/") || name.utf8.count > 200
                 || name.unicodeScalars.contains { $0.properties.generalCategory == .control }
+                || name.lowercased() == "facts"  // the adapter's card would take the place of facts.json
             guard isBad else { return }
             report(
                 key: "output_name",
-                "'output_name' becomes \(quoted(name)), which cannot be a file's name; choose another")
+                "'output_name' becomes \(quoted(name)), which cannot be an adapter's name; choose another")
         case .failure(let unknown):
             let near = nearest(to: unknown.word, among: OutputName.words)
             let advice = near.map { "did you mean {\($0)}?" } ?? "use {project} or a key such as {lora_rank}"

@@ -14,7 +14,7 @@ public struct PictureOptions: Sendable, Equatable {
     public var resolutionPixels: Int?
     /// True: pictures keep their proportions, in batches of one shape; false: all are cut to squares.
     public var usesBuckets = true
-    /// True: every other use of a picture is mirrored.
+    /// True: half of the uses of pictures, by chance, are mirrored.
     public var flips = false
     /// Put before every caption.
     public var triggerWord: String?

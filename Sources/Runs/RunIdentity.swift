@@ -11,15 +11,18 @@ public struct RunIdentity: Sendable, Equatable {
     public let base: [FileFact]
     /// The files of the training data, validation included.
     public let data: [FileFact]
+    /// What else the data says by its arrangement: names of pictures, folders that repeat them.
+    public let arrangement: [String]
 
     /// The identity of a run of `configuration` over files with these contents.
-    public init(configuration: Configuration, base: [FileFact], data: [FileFact]) {
+    public init(configuration: Configuration, base: [FileFact], data: [FileFact], arrangement: [String] = []) {
         (self.configuration, self.base, self.data) = (configuration, base, data)
+        self.arrangement = arrangement
     }
 
     /// 64 hexadecimal digits. Files count by contents, in their order, not by name.
     public var hash: String {
-        let lines = [configuration.identity, "base"] + base.map(\.sha256) + ["data"] + data.map(\.sha256)
+        let lines = [configuration.identity, "base"] + base.map(\.sha256) + ["data"] + data.map(\.sha256) + arrangement
         return sha256(of: Data(lines.joined(separator: "\n").utf8))
     }
 
@@ -28,7 +31,7 @@ public struct RunIdentity: Sendable, Equatable {
         let settings = earlier?.differences(to: configuration).filter(\.shapesResult) ?? []
         var found = settings.map { "\($0.key) was \($0.values.0), is \($0.values.1)" }
         found += Self.changes(facts.base?.files, base) + Self.changes(facts.data?.files, data)
-        return found.isEmpty ? ["the contents of its base model or data were different"] : found
+        return found.isEmpty ? ["the contents or names of its base model or data were different"] : found
     }
 
     private static func changes(_ earlier: [FileFact]?, _ now: [FileFact]) -> [String] {

@@ -21,7 +21,7 @@ extension Settings {
                 "resolution", \.pictures.resolutionPixels, .pixels, example: "512",
                 "pixels; absent: what the base was trained on"),
             Setting("buckets", \.pictures.usesBuckets, example: "true", "pictures keep their proportions"),
-            Setting("random_flip", \.pictures.flips, example: "true", "every other use is mirrored"),
+            Setting("random_flip", \.pictures.flips, example: "true", "half of the uses, by chance, are mirrored"),
             Setting("trigger_word", \.pictures.triggerWord, example: "\"ink wash\"", "put before every caption"),
             Setting(
                 "shuffle_captions", \.pictures.shufflesCaptions, example: "true",

@@ -104,6 +104,60 @@ struct PictureTrainTests {
         }
     }
 
+    @Test("masks for some pictures, regularisation pictures, an adapted time embedding; names count as contents do")
+    func mixed() throws {
+        let lines = """
+            alpha_mask: true
+            regularization_data: class
+            unet_target_modules: [all-linear]
+            gradient_checkpointing: true
+            learning_rate: 1e-2
+            """
+        try withPictureRun(lines) { folder in
+            let place = folder.appendingPathComponent("class")
+            try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+            let mask = Picture(width: 256, height: 256, pixels: [UInt8](repeating: 255, count: 3 * 256 * 256))
+            try mask.png().write(to: folder.appendingPathComponent("data/swan.mask.png"))
+            try FileManager.default.copyItem(
+                at: folder.appendingPathComponent("data/bear.jpg"), to: place.appendingPathComponent("bear.jpg"))
+            try write("a bear", to: "class/bear.txt", in: folder)
+            let first = try lora("train", "run.yaml", in: folder)
+            #expect(first.status == 0, "\(first.errors)")
+            #expect(first.errors.contains("linear_1 ×1"))
+
+            // The same files under other names are other data.
+            try FileManager.default.moveItem(
+                at: folder.appendingPathComponent("data/swan.txt"), to: folder.appendingPathComponent("data/x.txt"))
+            try FileManager.default.moveItem(
+                at: folder.appendingPathComponent("data/bear.txt"), to: folder.appendingPathComponent("data/swan.txt"))
+            try FileManager.default.moveItem(
+                at: folder.appendingPathComponent("data/x.txt"), to: folder.appendingPathComponent("data/bear.txt"))
+            let other = try lora("train", "run.yaml", in: folder)
+            #expect(other.status != 0 && other.errors.contains("another run"), "\(other.errors)")
+        }
+    }
+
+    @Test("an edited picture is encoded anew, and a damaged cache is mended")
+    func cache() throws {
+        try withPictureRun { folder in
+            #expect(try lora("train", "run.yaml", in: folder).errors.contains("latents   0 of 4 encoded"))
+            #expect(
+                try !lora("train", "run.yaml", "--set", "output_dir=second", in: folder).errors.contains("latents "))
+            let source = folder.appendingPathComponent("data/bear.jpg")
+            try Picture(contentsOf: source).mirrored.png().write(to: folder.appendingPathComponent("data/peach.jpg"))
+            let edited = try lora("train", "run.yaml", "--set", "output_dir=third", in: folder)
+            #expect(edited.errors.contains("latents   0 of 1 encoded"), "\(edited.errors)")
+            let kept = folder.appendingPathComponent("cache/latents")
+            let names = try FileManager.default.subpathsOfDirectory(atPath: kept.path).filter {
+                $0.hasSuffix("tensors")
+            }
+            #expect(names.count == 5)
+            try Data("no tensors".utf8).write(to: kept.appendingPathComponent(names[0]))
+            let mended = try lora("train", "run.yaml", "--set", "output_dir=fourth", in: folder)
+            #expect(mended.status == 0, "\(mended.errors)")
+        }
+    }
+
     @Test("a sample follows prompt, adapter and seed, and nothing else")
     func sample() throws {
         try withPictureRun("learning_rate: 1e-2") { folder in
@@ -157,6 +211,13 @@ struct PictureRefusalTests {
         #expect(columns.contains("metadata.csv"))
         let stray = try refusal { try write("file_name,text\nghost.jpg,a ghost\n", to: "data/metadata.csv", in: $0) }
         #expect(stray.contains("ghost.jpg"))
+        // A pickle that would make a file: nothing of it is run, and its wish is named.
+        let pickle = try refusal { folder in
+            try write("cposix\nsystem\n(S'touch ran'\ntR.", to: "base.ckpt", in: folder)
+            let configuration = try text("run.yaml", in: folder).replacing(pocket.path, with: "base.ckpt")
+            try write(configuration, to: "run.yaml", in: folder)
+        }
+        #expect(pickle.contains("base.ckpt"), "\(pickle)")
     }
 
     @Test("a resolution that is no multiple of 8, a cache that cannot be written, a base that is none")
@@ -166,7 +227,21 @@ struct PictureRefusalTests {
             try write("", to: "cache", in: folder)
         }
         #expect(cache.contains("cache") && cache.contains("cache_dir"))
+        let base = goldens.appendingPathComponent("tiny-chat").path
+        let language = try refusal { folder in
+            let configuration = try text("run.yaml", in: folder).replacing(pocket.path, with: base)
+            try write(configuration + "task_type: text-to-image\n", to: "run.yaml", in: folder)
+        }
+        #expect(language.contains("tiny-chat: a text model; name a Stable Diffusion"), "\(language)")
         let vae = try refusal("vae: data")
-        #expect(vae.contains("data"))
+        #expect(vae.contains("data/config.json"), "\(vae)")
+        #expect(try refusal("clip_skip: 9").contains("clip_skip 9, but the text encoder has 4 layers"))
+        #expect(try refusal("unet_target_modules: [to_qq]").contains("unet_target_modules: 'to_qq' matches no layer"))
+        #expect(try refusal("output_name: facts").contains("cannot be an adapter's name"))
+        let steps = "samples: {prompts: [x], sampling_steps: 1000}"
+        #expect(try refusal(steps).contains("1000 sampling steps, but"))
+        #expect(try refusal("samples: {prompts: [x], strengths: []}").contains("'samples.strengths' is empty"))
+        let pure = "zero_terminal_snr: true\nsamples: {prompts: [x], sampler: pndm}"
+        #expect(try refusal(pure).contains("'pndm' cannot start from pure noise"))
     }
 }

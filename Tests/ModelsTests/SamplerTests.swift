@@ -155,7 +155,7 @@ struct SamplerTests {
         #expect(problem(.euler, steps: 1001) == "1001 \(room) 1000: choose 1 to 1000")
         #expect(problem(.dpmSolver, steps: 1000) == "1000 \(room) 999: choose 1 to 999")
         let noise =
-            "cannot start from pure noise, with which this model was trained (rescale_betas_zero_snr); "
+            "cannot start from pure noise, in which this schedule ends (zero-terminal SNR); "
             + "choose 'euler' or 'dpmpp_2m'"
         #expect(problem(.pndm) { $0.rescalesToZeroSNR = true } == "the sampler 'pndm' \(noise)")
         #expect(problem(.ddim) { $0.rescalesToZeroSNR = true } == "the sampler 'ddim' \(noise)")

@@ -16,6 +16,8 @@ struct PictureGridTests {
         #expect(PictureGrid.wrapped("abcdefghij", width: 4, atMost: 9) == ["abcd", "efgh", "ij"])
         #expect(PictureGrid.wrapped("水墨画的猫", width: 4, atMost: 9) == ["水墨", "画的", "猫"])
         #expect(PictureGrid.wrapped("one two three four", width: 5, atMost: 2) == ["one", "two…"])
+        let stacked = "e" + String(repeating: "\u{301}", count: 40)
+        #expect(PictureGrid.wrapped(stacked, width: 4, atMost: 2) == [stacked])
         #expect(PictureGrid.wrapped("", width: 5, atMost: 2).isEmpty)
     }
 

@@ -140,7 +140,7 @@ struct ConfigurationErrorTests {
         ),
         (
             "output_name: ../x",
-            "4:14: 'output_name' becomes '../x', which cannot be a file's name; choose another"
+            "4:14: 'output_name' becomes '../x', which cannot be an adapter's name; choose another"
         ),
         (
             "? [a]\n: b",

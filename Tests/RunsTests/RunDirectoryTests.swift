@@ -92,8 +92,8 @@ struct RunDirectoryTests {
                     + "changed; choose another output_dir for this run, or undo the differences to go on with that one")
             #expect(
                 complaint(folder) { _ = try RunDirectory(identity(folder, data: "e"), command: "second") }
-                    == "output_dir run: holds another run: the contents of its base model or data were different; nothing "
-                    + "was changed; choose another output_dir for this run, or undo the differences to go on with that one"
+                    == "output_dir run: holds another run: the contents or names of its base model or data were different; "
+                    + "nothing was changed; choose another output_dir for this run, or undo the differences to go on with that one"
             )
             #expect(try Data(contentsOf: folder.appendingPathComponent("run/facts.json")) == facts)
             #expect(RunError.otherRun(path: "", differences: []).exitStatus == 2)

@@ -10,8 +10,9 @@ import Torch
 
 /// What every block is given beside the picture.
 struct UNetConditions {
-    /// (B, E), after its activation.
-    let time: Tensor
+    /// (B, E), after its activation. Layers that are computed twice ask anew, so that what is adapted in it has its
+    /// gradients from each.
+    let time: () throws -> Tensor
     /// (B, S, context)
     let context: Tensor
     /// Whether layers are computed once more on the way back instead of keeping what it needs.
@@ -20,7 +21,7 @@ struct UNetConditions {
     /// A residual block and, where there is one, the transformer after it.
     func layer(_ x: Tensor, _ resnet: ResnetBlock2D, _ attention: Transformer2DModel?) throws -> Tensor {
         let run = { (x: Tensor) in
-            let y = try resnet(x, time: time)
+            let y = try resnet(x, time: time())
             return try attention?(y, context: context) ?? y
         }
         return recomputes ? try checkpoint(x, run) : try run(x)
@@ -166,9 +167,11 @@ public final class UNet2DConditionModel: Module {
             throw TorchError.failed(
                 "latents \(x.shape), \(timesteps.count) timesteps and text \(context.shape) do not go together")
         }
+        let waves = try sinusoids(timesteps)
+        let embed = { [timeEmbedding] in try timeEmbedding(waves).silu() }
+        let time = try embed()
         let given = UNetConditions(
-            time: try timeEmbedding(sinusoids(timesteps)).silu(), context: context,
-            recomputes: checkpointsGradients)
+            time: checkpointsGradients ? embed : { time }, context: context, recomputes: checkpointsGradients)
         var skipped = [try convIn(x)]
         // What is computed twice gives gradients only where its input asks for them.
         if given.recomputes { try skipped[0].requiresGrad(true) }

@@ -1,7 +1,8 @@
 // Fine-tunes Stable Diffusion with LoRA on a folder of pictures.
 //
 // Supports: Stable Diffusion 1.x and 2.x, noise and velocity prediction, min-SNR-γ, noise offset, zero-terminal SNR,
-// adapters on the UNet and the text encoder, gradient accumulation (N × 1 equals 1 × N), gradient checkpointing. Not
+// adapters on the UNet and the text encoder, gradient accumulation (a step
+// does not depend on how it is cut into micro-batches), gradient checkpointing. Not
 // here: SDXL, inpainting.
 
 import Datasets
@@ -16,7 +17,8 @@ import Training
 
 /// Pictures: what `lora train` does with Stable Diffusion.
 ///
-/// Autoencoder and text encoder are loaded only for what is not in the cache, and leave memory before the UNet comes.
+/// The autoencoder is loaded only for what is not in the cache; it and the text encoder leave memory before the UNet
+/// comes, unless captions change or the text encoder is trained.
 struct FineTuneImages: Recipe {
     private let configuration: Configuration
     private let say: (String) -> Void
@@ -26,14 +28,57 @@ struct FineTuneImages: Recipe {
     private let cache: PictureCache
     let baseFiles: [FileFact]
     var dataFiles: [FileFact] { data.files }
+    var dataArrangement: [String] { data.arrangement }
 
     init(_ configuration: Configuration, say: @escaping (String) -> Void) throws {
         (self.configuration, self.say) = (configuration, say)
         base = try PictureBase(configuration)
         tokenizer = try base.tokenizer()
+        try Self.check(configuration, base)
         data = try PictureData(configuration, resolution: base.resolution(configuration))
         baseFiles = try base.files.map { try FileFact($0) }
         cache = try PictureCache(configuration.pictures.cacheDirectory)
+    }
+
+    /// Refuses what would fail only after much work.
+    private static func check(_ configuration: Configuration, _ base: PictureBase) throws {
+        let (options, file) = (configuration.pictures, configuration.model.baseModel)
+        guard base.autoencoder.config.pixelsPerLatent == 8 else {
+            throw ModelError.config(
+                file: file,
+                problem: "a VAE with \(base.autoencoder.config.pixelsPerLatent) pixels for a latent; 8 are expected")
+        }
+        guard options.clipSkip <= base.textEncoder.config.layers else {
+            throw ModelError.config(
+                file: file,
+                problem:
+                    "clip_skip \(options.clipSkip), but the text encoder has \(base.textEncoder.config.layers) layers")
+        }
+        let nowhere = Placement(.cpu, .float32)
+        try unetConfig(configuration).check(against: UNet2DConditionModel(base.unet.config, on: nowhere))
+        if !options.textEncoderTargets.isEmpty {
+            try textConfig(configuration).check(against: CLIPTextModel(base.textEncoder.config, on: nowhere))
+        }
+        if !configuration.samples.prompts.isEmpty {
+            let sampling = DenoisingOptions(configuration.pictureSamples)
+            _ = try sampling.sampler.sampler(NoiseSchedule(noise(configuration, base)), steps: sampling.steps)
+        }
+    }
+
+    private static func unetConfig(_ configuration: Configuration) -> LoRAConfig {
+        let targets = configuration.adapter.unetTargetModules
+        return LoRAConfig(configuration.adapter, targets: targets, usual: ["attentions"], key: "unet_target_modules")
+    }
+
+    private static func textConfig(_ configuration: Configuration) -> LoRAConfig {
+        let targets = configuration.pictures.textEncoderTargets
+        return LoRAConfig(configuration.adapter, targets: targets, usual: [], key: "text_encoder_target_modules")
+    }
+
+    private static func noise(_ configuration: Configuration, _ base: PictureBase) -> NoiseScheduleConfig {
+        var noise = base.noise
+        noise.rescalesToZeroSNR = noise.rescalesToZeroSNR || configuration.pictures.zeroTerminalSNR
+        return noise
     }
 
     func prepare(on placement: Placement, folder: RunLayout) throws -> PreparedRun {
@@ -49,26 +94,24 @@ struct FineTuneImages: Recipe {
         let unet = try base.loadUNet(on: placement)
         unet.checkpointsGradients = configuration.run.gradientCheckpointing
         let unetAdapters = try LoRASet.inject(
-            LoRAConfig(configuration.adapter, targets: configuration.adapter.unetTargetModules, usual: ["attentions"]),
-            into: unet, seed: configuration.run.seed, on: placement.device)
+            Self.unetConfig(configuration), into: unet, seed: configuration.run.seed, on: placement.device)
         let adapters = PictureAdapters(unet: unetAdapters, textEncoder: textAdapters)
         let studio = PictureStudio(configuration, folder, size: sampleSize, load: loadAutoencoder)
         let task = PictureTask(
             .init(
                 unet: unet, adapters: adapters, text: text, data: data, latents: latents,
-                schedule: NoiseSchedule(noise), configuration: configuration, studio: studio,
+                schedule: NoiseSchedule(Self.noise(configuration, base)), configuration: configuration, studio: studio,
                 exports: try PictureExports(configuration, base, baseFiles, data, studio, folder)))
         return PreparedRun(
             task: task, groups: groups(adapters), base: base.facts(unet, files: baseFiles),
-            data: data.facts(cutCaptions: data.captions.count { text.cutCount($0) > 0 }, adapters.warnings),
+            data: data.facts(cutCaptions: data.captions.count { text.cutCount($0) > 0 }, adapters.warnings + warnings),
             adapter: adapters.facts, stepsPerEpoch: data.plan.stepsPerEpoch, summary: data.summary.line,
             example: data.table)
     }
 
-    private var noise: NoiseScheduleConfig {
-        var noise = base.noise
-        noise.rescalesToZeroSNR = noise.rescalesToZeroSNR || configuration.pictures.zeroTerminalSNR
-        return noise
+    private var warnings: [String] {
+        guard configuration.pictures.zeroTerminalSNR, base.noise.prediction == .epsilon else { return [] }
+        return ["zero_terminal_snr: of pure noise, a model that predicts noise learns nothing; it is for v_prediction"]
     }
 
     private var sampleSize: SampleSize {
@@ -91,14 +134,14 @@ struct FineTuneImages: Recipe {
         let options = configuration.pictures
         let encoder = try base.loadTextEncoder(on: placement)
         let text = PictureText(
-            encoder, tokenizer, clipSkip: options.clipSkip, cache: cache, identity: hashes(of: base.textEncoder.files))
+            encoder, tokenizer, clipSkip: options.clipSkip, cache: cache,
+            identity: hashes(of: base.textEncoder.files) + ["\(placement.dtype)"])
         guard options.textEncoderTargets.isEmpty else {
             text.isTrained = true
             return (
                 text,
                 try LoRASet.inject(
-                    LoRAConfig(configuration.adapter, targets: options.textEncoderTargets, usual: []), into: encoder,
-                    seed: configuration.run.seed, on: placement.device)
+                    Self.textConfig(configuration), into: encoder, seed: configuration.run.seed, on: placement.device)
             )
         }
         try text.remember(configuration.samples.prompts, configuration.pictureSamples.negativePrompt)

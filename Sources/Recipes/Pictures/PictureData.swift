@@ -54,6 +54,15 @@ struct PictureData {
         self.options = configuration.pictures
     }
 
+    /// How names and folders decide what is learnt: a line for each picture.
+    var arrangement: [String] {
+        samples.enumerated().map { index, sample in
+            let kind = validation.contains(index) ? "held back" : sample.isRegularisation ? "regularisation" : "taught"
+            let mask = sample.mask.map { "\($0)".contains("alpha") ? "alpha" : "mask" } ?? ""
+            return "\(sample.name)|\(sample.caption)|\(sample.repeats)|\(kind)|\(mask)"
+        }
+    }
+
     /// Every picture in every form that a step may use.
     var forms: [PictureForm] {
         let flips = options.flips ? [false, true] : [false]

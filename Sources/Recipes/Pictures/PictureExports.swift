@@ -35,6 +35,7 @@ struct PictureExports {
         get throws {
             var metadata = plan
             let events = try layout.readEvents()
+            metadata.session = UInt32(try layout.readFacts().identity.prefix(8), radix: 16) ?? 0
             let last = events.last { $0.type == .step }
             (metadata.startedAt, metadata.finishedAt) = (events.first?.time ?? 0, last?.time ?? 0)
             (metadata.steps, metadata.epoch) = (last?.step ?? 0, Int((last?.epoch ?? 0).rounded(.up)))
@@ -54,10 +55,10 @@ struct PictureExports {
         (content.activationText, content.preferredWeight) = (configuration.pictures.triggerWord ?? "", 0.8)
         content.notes = "rank \(plan.network.rank), alpha \(plan.network.alpha); made by \(Version.text)"
         try content.write(to: card)
-        guard let preview = studio.preview else { return [adapter, card] }
         let picture = folder.appendingPathComponent("\(name).png")
-        try AtomicFile.write(preview.png(), to: picture)
-        return [adapter, card, picture]
+        if let preview = studio.preview { try AtomicFile.write(preview.png(), to: picture) }
+        // A preview of an earlier process of this run is still there.
+        return [adapter, card] + (FileManager.default.fileExists(atPath: picture.path) ? [picture] : [])
     }
 }
 
@@ -69,11 +70,8 @@ extension KohyaMetadata {
         self.base.name = base.url.lastPathComponent
         self.base.isSecondVersion = base.kind == .stableDiffusion2
         self.base.predictsVelocity = base.noise.prediction == .velocity
-        let weights = base.unet.files.last { $0.pathExtension != "json" }
-        if let weights {
-            self.base.shortHash = try KohyaHash.short(of: weights)
-            self.base.hash = files.first { $0.path == weights.relativePath }?.sha256
-        }
+        self.base.shortHash = try KohyaHash.short(of: base.url)
+        self.base.hash = files.first { $0.path == base.url.relativePath }?.sha256
         network.rank = configuration.adapter.rank
         network.alpha = configuration.adapter.alpha
         network.dropout = configuration.adapter.dropout > 0 ? configuration.adapter.dropout : nil
@@ -90,8 +88,8 @@ extension KohyaMetadata.Pictures {
         let training = data.samples[..<data.validation.lowerBound]
         /// Folders as sd-scripts names them, `10_name`.
         func name(_ sample: PictureSample) -> String {
-            let prefix = "\(sample.repeats)_"
-            return sample.folder.hasPrefix(prefix) ? sample.folder : prefix + sample.folder
+            let isNamed = sample.folder.wholeMatch(of: /[0-9]+_.*/) != nil
+            return isNamed ? sample.folder : "\(sample.repeats)_\(sample.folder)"
         }
         func grouped(_ samples: [PictureSample]) -> [KohyaMetadata.Folder] {
             Dictionary(grouping: samples, by: name).sorted { $0.key < $1.key }.map { name, samples in
@@ -106,6 +104,8 @@ extension KohyaMetadata.Pictures {
                     width: size.width, height: size.height, count: samples.reduce(0) { $0 + $1.repeats })
             }
         }
+        aspectError = data.summary.meanAspectError
+        (smallestBucketSide, largestBucketSide) = (data.resolution / 2, 2 * data.resolution)
         flips = configuration.pictures.flips
         shufflesCaptions = configuration.pictures.shufflesCaptions
         keptTokens = configuration.pictures.keptTokens
@@ -136,7 +136,7 @@ extension KohyaMetadata.Training {
         priorLossWeight = pictures.priorLossWeight
         accumulation = options.gradientAccumulationSteps
         checkpointsActivations = configuration.run.gradientCheckpointing
-        batchesPerEpoch = data.plan.stepsPerEpoch * options.gradientAccumulationSteps
+        batchesPerEpoch = data.plan.steps(epoch: 0).reduce(0) { $0 + $1.count }
         epochs = (totalSteps + data.plan.stepsPerEpoch - 1) / data.plan.stepsPerEpoch
     }
 }

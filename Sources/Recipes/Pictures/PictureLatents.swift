@@ -64,6 +64,9 @@ struct PictureLatents {
 
     private func encode(_ form: PictureForm, with autoencoder: AutoencoderKL, on device: Device) throws {
         let picture = try form.sample.prepared(flipped: form.isFlipped)
+        guard try sha256(of: form.sample.url) == form.sample.contentHash else {
+            throw LatentError(path: form.sample.url.relativePath, problem: .changed)
+        }
         let pixels = try Tensor(picture.pixels, [1, 3, picture.size.height, picture.size.width])
         let moments = try withoutGradients {
             let moments = try autoencoder.encode(pixels.to(device))
@@ -71,7 +74,7 @@ struct PictureLatents {
         }
         let shape = Array(moments[0].shape.dropFirst()), values = try moments.map { try $0.array(Float.self) }
         guard values.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
-            throw LatentError(path: form.sample.url.relativePath)
+            throw LatentError(path: form.sample.url.relativePath, problem: .notFinite)
         }
         var entries = zip(["mean", "deviation"], values).map { name, floats in
             SafetensorsWriter.Entry(name: name, shape: shape, floats: floats)
@@ -85,7 +88,7 @@ struct PictureLatents {
     /// The latent of a picture that was prepared.
     func load(_ form: PictureForm) throws -> StoredLatent {
         guard let file = cache.find("latents", key(form)) else {
-            throw LatentError(path: form.sample.url.relativePath, isMissing: true)
+            throw LatentError(path: form.sample.url.relativePath, problem: .missing)
         }
         let mean = try file.tensor("mean")
         return StoredLatent(
@@ -108,13 +111,17 @@ struct PictureLatents {
 
 /// A picture that has no latent.
 struct LatentError: Error, CustomStringConvertible {
+    enum Problem { case changed, missing, notFinite }
     let path: String
-    var isMissing = false
+    let problem: Problem
 
     var description: String {
-        isMissing
-            ? "\(path): its latent is not in the cache any more; repeat the command to compute it again"
-            : "\(path): the autoencoder gives numbers that are not finite for this picture; take it out of the folder, or "
+        switch problem {
+        case .changed: "\(path): changed while it was read; repeat the command"
+        case .missing: "\(path): its latent is not in the cache any more; repeat the command to compute it again"
+        case .notFinite:
+            "\(path): the autoencoder gives numbers that are not finite for this picture; take it out of the folder, or "
                 + "try another autoencoder with vae:"
+        }
     }
 }

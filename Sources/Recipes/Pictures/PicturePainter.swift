@@ -41,16 +41,26 @@ struct PicturePainter {
     }
 }
 
+/// Why there is no picture.
+enum PaintingError: Error, CustomStringConvertible {
+    case notFinite
+
+    var description: String {
+        "a picture came out as numbers that are not finite; lower the adapter's strength or the learning rate, or compute "
+            + "in fp32 (mixed_precision: no)"
+    }
+}
+
 extension Picture {
     /// The picture of (1, 3, H, W) within ±1, as the autoencoder gives it.
     init(_ tensor: Tensor) throws {
         let (height, width) = (tensor.shape[2], tensor.shape[3]), plane = height * width
         let values = try tensor.to(.float32).to(.cpu).array(Float.self)
+        guard values.allSatisfy(\.isFinite) else { throw PaintingError.notFinite }
         var pixels = [UInt8](repeating: 0, count: 3 * plane)
         for place in 0..<plane {
             for band in 0..<3 {
                 let value = values[band * plane + place]
-                // A number that is none becomes white.
                 pixels[3 * place + band] = UInt8(max(0, min(255, (value * 127.5 + 127.5).rounded())))
             }
         }

@@ -77,7 +77,7 @@ final class PictureTask: TrainingTask {
             var draw = draw
             drawn.latents += picture.draw(draw.stream.normals(picture.count))
             drawn.noise += draw.noise(picture.shape, offset: configuration.pictures.noiseOffset)
-            drawn.mask += picture.mask ?? []
+            drawn.mask += picture.mask ?? Array(repeating: 1, count: picture.shape[1] * picture.shape[2])
         }
         var batch = DenoisingBatch(
             latents: try Tensor(drawn.latents, shape).to(device), noise: try Tensor(drawn.noise, shape).to(device),

@@ -41,15 +41,27 @@ public struct SamplePictures {
                 guidance: arguments.guidance))
         let side = base.unet.config.sampleSize * base.autoencoder.config.pixelsPerLatent
         let noise = try arguments.latents.map { try Self.noise($0, base, on: device) }
+        let size = try size(noise?.shape, or: side)
         for index in 0..<arguments.batch {
             let order = PictureOrder(
                 prompt: prompt.text, negative: arguments.negative,
-                size: arguments.size ?? SampleSize(width: side, height: side), seed: arguments.seed + index,
-                noise: noise)
+                size: size, seed: arguments.seed + index, noise: noise)
             let url = file(index)
             try AtomicFile.write(try painter.paint(order) { _ in }.png(), to: url)
             print(url.relativePath)
         }
+    }
+
+    /// That of the starting noise (1, C, height / 8, width / 8), of `--size`, or a square.
+    private func size(_ noise: [Int]?, or side: Int) throws -> SampleSize {
+        guard let noise else { return arguments.size ?? SampleSize(width: side, height: side) }
+        let size = SampleSize(width: 8 * noise[3], height: 8 * noise[2])
+        guard arguments.size ?? size == size, arguments.batch == 1 else {
+            throw UsageError(
+                problem:
+                    "--latents are those of one picture of \(size.width)x\(size.height); leave out --size and --batch")
+        }
+        return size
     }
 
     private func file(_ index: Int) -> URL {

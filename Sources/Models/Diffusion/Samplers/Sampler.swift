@@ -68,8 +68,8 @@ public enum SamplerError: Error, CustomStringConvertible, Equatable {
         case .steps(let steps, let limit):
             "\(steps) sampling steps, but the model's schedule has room for \(limit): choose 1 to \(limit)"
         case .pureNoise(let kind):
-            "the sampler '\(kind.rawValue)' cannot start from pure noise, with which this model was trained "
-                + "(rescale_betas_zero_snr); choose 'euler' or 'dpmpp_2m'"
+            "the sampler '\(kind.rawValue)' cannot start from pure noise, in which this schedule ends "
+                + "(zero-terminal SNR); choose 'euler' or 'dpmpp_2m'"
         }
     }
 }
