@@ -1,0 +1,113 @@
+// The inner loops of PictureAttention.cpp, included there once per instruction set, inside a namespace, with WIDTH
+// floats in a vector and tiles of ROWS × 2 vectors in registers.
+//
+// No include guard: this file is meant to be included several times.
+
+typedef float Floats __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t Integers __attribute__((vector_size(4 * WIDTH)));
+
+LORA_INLINE Floats load(const float *p) {
+  Floats x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+
+LORA_INLINE void store(float *p, Floats x) { std::memcpy(p, &x, sizeof x); }
+
+LORA_INLINE Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+
+// 2^x for x up to 126 to within three units in the last place; 1.2e-38 below -126, NaN for NaN. Cephes' polynomial.
+LORA_INLINE Floats power_of_two(Floats x) {
+#pragma clang fp contract(fast)
+  x = x < -126.0f ? Floats{} - 126.0f : x;
+  Floats shifted = x + 12582912.0f;  // the rounded exponent, in the lowest bits
+  Floats r = x - (shifted - 12582912.0f);
+  Floats p = r * 1.535336188319500e-4f + 1.339887440266574e-3f;
+  p = p * r + 9.618437357674640e-3f;
+  p = p * r + 5.550332471162809e-2f;
+  p = p * r + 2.402264791363012e-1f;
+  p = p * r + 6.931472028550421e-1f;
+  p = p * r + 1.0f;
+  return p * (Floats)(((Integers)shifted << 23) + (127 << 23));
+}
+
+// C (rows × vectors) = or += A · B, held in registers.
+template <int rows, int vectors>
+LORA_INLINE void tile(Rows c, Matrix a, Matrix b, int64_t depth, bool adds) {
+#pragma clang fp contract(fast)
+  Floats sum[rows][vectors];
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < vectors; j++) sum[i][j] = adds ? load(c.data + i * c.row + j * WIDTH) : Floats{};
+  for (int64_t k = 0; k < depth; k++) {
+    Floats right[vectors];
+    for (int j = 0; j < vectors; j++) right[j] = load(b.data + k * b.row + j * WIDTH);
+    for (int i = 0; i < rows; i++) {
+      float left = a.data[i * a.row + k * a.column];
+      for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
+    }
+  }
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < vectors; j++) store(c.data + i * c.row + j * WIDTH, sum[i][j]);
+}
+
+// All rows of `vectors` columns of vectors; what is left after tiles of `rows` goes to smaller ones.
+template <int rows, int vectors>
+LORA_INLINE void strip(Rows c, Matrix a, Matrix b, Extent extent, bool adds) {
+  int64_t i = 0;
+  for (; i + rows <= extent.rows; i += rows)
+    tile<rows, vectors>(c.from(i), a.from(i), b, extent.depth, adds);
+  if constexpr (rows > 1) strip<rows / 2, vectors>(c.from(i), a.from(i), b, {extent.rows - i, 0, extent.depth}, adds);
+}
+
+void product(Rows c, Matrix a, Matrix b, Extent extent, bool adds) {
+  int64_t j = 0;
+  for (; j + 2 * WIDTH <= extent.columns; j += 2 * WIDTH)
+    strip<ROWS, 2>({c.data + j, c.row}, a, {b.data + j, b.row, 1}, extent, adds);
+  if (j < extent.columns) strip<ROWS, 1>({c.data + j, c.row}, a, {b.data + j, b.row, 1}, extent, adds);
+}
+
+// For each lane, the softmax over rows of scores as far as they are known. `maximum` and `sum` are brought up to date,
+// scores become powers relative to the new maximum, `factor` is what sums relative to the old one are multiplied by.
+void softmax(Rows scores, Extent extent, Statistics lanes) {
+  for (int64_t j = 0; j < extent.columns; j += WIDTH) {
+    auto at = [&](int64_t i) __attribute__((always_inline)) { return load(scores.data + i * scores.row + j); };
+    Floats old = load(lanes.maximum + j), top = old;
+    int64_t i = 0;
+    for (; i + 4 <= extent.rows; i += 4)
+      top = larger(top, larger(larger(at(i), at(i + 1)), larger(at(i + 2), at(i + 3))));
+    for (; i < extent.rows; i++) top = larger(top, at(i));
+    Floats total = {};
+    for (i = 0; i < extent.rows; i++) {
+      Floats power = power_of_two(at(i) - top);
+      store(scores.data + i * scores.row + j, power);
+      total += power;
+    }
+    Floats factor = power_of_two(old - top);
+    store(lanes.factor + j, factor);
+    store(lanes.sum + j, load(lanes.sum + j) * factor + total);
+    store(lanes.maximum + j, top);
+  }
+}
+
+// Multiplies each lane of all rows by its factor.
+void rescale(Rows x, Extent extent, const float *factor) {
+  for (int64_t i = 0; i < extent.rows; i++)
+    for (int64_t j = 0; j < extent.columns; j += WIDTH) {
+      float *p = x.data + i * x.row + j;
+      store(p, load(p) * load(factor + j));
+    }
+}
+
+// P = 2^(S · scale - logsumexp) in place of S, and dS = P ∘ (dP - delta) in place of dP, row by row.
+void differentiate(Rows s, Rows dp, Extent extent, Normaliser rows) {
+#pragma clang fp contract(fast)
+  for (int64_t i = 0; i < extent.rows; i++)
+    for (int64_t j = 0; j < extent.columns; j += WIDTH) {
+      float *p = s.data + i * s.row + j, *d = dp.data + i * dp.row + j;
+      Floats power = power_of_two(load(p) * rows.scale - rows.logsumexp[i]);
+      store(p, power);
+      store(d, power * (load(d) - rows.delta[i]));
+    }
+}
+
+constexpr Kernels kernels = {product, softmax, rescale, differentiate};
