@@ -31,18 +31,20 @@ LORA_INLINE Floats power_of_two(Floats x) {
   return p * (Floats)(((Integers)shifted << 23) + (127 << 23));
 }
 
-// C (rows × vectors) = or += A · B, held in registers.
-template <int rows, int vectors>
+// C (rows × vectors) = or += A · B, held in registers. Strides of 1 that are known here leave few addresses to compute.
+template <int rows, int vectors, bool isTransposed>
 LORA_INLINE void tile(Rows c, Matrix a, Matrix b, int64_t depth, bool adds) {
 #pragma clang fp contract(fast)
   Floats sum[rows][vectors];
   for (int i = 0; i < rows; i++)
     for (int j = 0; j < vectors; j++) sum[i][j] = adds ? load(c.data + i * c.row + j * WIDTH) : Floats{};
+  auto row = isTransposed ? 1 : a.stride, column = isTransposed ? a.stride : 1;
+#pragma unroll 2
   for (int64_t k = 0; k < depth; k++) {
     Floats right[vectors];
-    for (int j = 0; j < vectors; j++) right[j] = load(b.data + k * b.row + j * WIDTH);
+    for (int j = 0; j < vectors; j++) right[j] = load(b.data + k * b.stride + j * WIDTH);
     for (int i = 0; i < rows; i++) {
-      float left = a.data[i * a.row + k * a.column];
+      float left = a.data[i * row + k * column];
       for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
     }
   }
@@ -51,41 +53,48 @@ LORA_INLINE void tile(Rows c, Matrix a, Matrix b, int64_t depth, bool adds) {
 }
 
 // All rows of `vectors` columns of vectors; what is left after tiles of `rows` goes to smaller ones.
-template <int rows, int vectors>
+template <int rows, int vectors, bool isTransposed>
 LORA_INLINE void strip(Rows c, Matrix a, Matrix b, Extent extent, bool adds) {
   int64_t i = 0;
   for (; i + rows <= extent.rows; i += rows)
-    tile<rows, vectors>(c.from(i), a.from(i), b, extent.depth, adds);
-  if constexpr (rows > 1) strip<rows / 2, vectors>(c.from(i), a.from(i), b, {extent.rows - i, 0, extent.depth}, adds);
+    tile<rows, vectors, isTransposed>(c.from(i), a.from(i), b, extent.depth, adds);
+  if constexpr (rows > 1)
+    strip<rows / 2, vectors, isTransposed>(c.from(i), a.from(i), b, {extent.rows - i, 0, extent.depth}, adds);
+}
+
+template <bool isTransposed>
+void strips(Rows c, Matrix a, Matrix b, Extent extent, bool adds) {
+  int64_t j = 0;
+  for (; j + 2 * WIDTH <= extent.columns; j += 2 * WIDTH)
+    strip<ROWS, 2, isTransposed>({c.data + j, c.row}, a, {b.data + j, b.stride}, extent, adds);
+  if (j < extent.columns) strip<ROWS, 1, isTransposed>({c.data + j, c.row}, a, {b.data + j, b.stride}, extent, adds);
 }
 
 void product(Rows c, Matrix a, Matrix b, Extent extent, bool adds) {
-  int64_t j = 0;
-  for (; j + 2 * WIDTH <= extent.columns; j += 2 * WIDTH)
-    strip<ROWS, 2>({c.data + j, c.row}, a, {b.data + j, b.row, 1}, extent, adds);
-  if (j < extent.columns) strip<ROWS, 1>({c.data + j, c.row}, a, {b.data + j, b.row, 1}, extent, adds);
+  return a.isTransposed ? strips<true>(c, a, b, extent, adds) : strips<false>(c, a, b, extent, adds);
 }
 
 // For each lane, the softmax over rows of scores as far as they are known. `maximum` and `sum` are brought up to date,
 // scores become powers relative to the new maximum, `factor` is what sums relative to the old one are multiplied by.
 void softmax(Rows scores, Extent extent, Statistics lanes) {
+#pragma clang fp contract(fast)
   for (int64_t j = 0; j < extent.columns; j += WIDTH) {
     auto at = [&](int64_t i) __attribute__((always_inline)) { return load(scores.data + i * scores.row + j); };
-    Floats old = load(lanes.maximum + j), top = old;
-    int64_t i = 0;
+    Floats top = at(0);
+    int64_t i = 1;
     for (; i + 4 <= extent.rows; i += 4)
       top = larger(top, larger(larger(at(i), at(i + 1)), larger(at(i + 2), at(i + 3))));
     for (; i < extent.rows; i++) top = larger(top, at(i));
-    Floats total = {};
+    Floats old = load(lanes.maximum + j), maximum = larger(old, top * lanes.scale), total = {};
     for (i = 0; i < extent.rows; i++) {
-      Floats power = power_of_two(at(i) - top);
+      Floats power = power_of_two(at(i) * lanes.scale - maximum);
       store(scores.data + i * scores.row + j, power);
       total += power;
     }
-    Floats factor = power_of_two(old - top);
+    Floats factor = power_of_two(old - maximum);
     store(lanes.factor + j, factor);
     store(lanes.sum + j, load(lanes.sum + j) * factor + total);
-    store(lanes.maximum + j, top);
+    store(lanes.maximum + j, maximum);
   }
 }
 

@@ -30,12 +30,14 @@ constexpr int64_t widest = 16;   // floats in the widest vector of any processor
 constexpr int64_t largest = 256; // head size
 constexpr double log2e = 1.4426950408889634;
 
+// Rows, or the columns of a transposed matrix, lie `stride` elements apart, and the elements of each side by side.
 struct Matrix {
   const float *data;
-  int64_t row, column;
+  int64_t stride;
+  bool isTransposed = false;
 
-  Matrix from(int64_t i) const { return {data + i * row, row, column}; }
-  Matrix transposed() const { return {data, column, row}; }
+  Matrix from(int64_t i) const { return {data + i * (isTransposed ? 1 : stride), stride, isTransposed}; }
+  Matrix transposed() const { return {data, stride, !isTransposed}; }
 };
 
 struct Rows {
@@ -43,7 +45,7 @@ struct Rows {
   int64_t row;
 
   Rows from(int64_t i) const { return {data + i * row, row}; }
-  Matrix read() const { return {data, row, 1}; }
+  Matrix read() const { return {data, row}; }
 };
 
 struct Extent {
@@ -51,6 +53,7 @@ struct Extent {
 };
 
 struct Statistics {
+  float scale;                    // of scores, to powers of two
   float *maximum, *sum, *factor;  // of each lane
 };
 
@@ -108,17 +111,19 @@ const Kernels &best() {
   return plain::kernels;
 }
 
+float scale_of(int64_t D) { return static_cast<float>(1 / std::sqrt(static_cast<double>(D))); }
+
 int64_t padded(int64_t count) { return (count + widest - 1) / widest * widest; }
 
 // The rows of one of B · H heads.
 Matrix head(const at::Tensor &x, int64_t index) {
   auto b = index / x.size(1), h = index % x.size(1);
-  return {lora::floats(x) + b * x.stride(0) + h * x.stride(1), x.stride(2), x.stride(3)};
+  return {lora::floats(x) + b * x.stride(0) + h * x.stride(1), x.stride(2)};
 }
 
 Rows head_to_write(at::Tensor &x, int64_t index) {
   auto from = head(x, index);
-  return {x.mutable_data_ptr<float>() + (from.data - lora::floats(x)), from.row};
+  return {x.mutable_data_ptr<float>() + (from.data - lora::floats(x)), from.stride};
 }
 
 // A thread's working memory, handed out in whole cache lines.
@@ -135,10 +140,10 @@ struct Memory {
   }
 };
 
-// (count, D) → (D, count) times `factor`, with zeros up to whole vectors.
-void pack(Rows to, Matrix from, int64_t count, int64_t D, float factor) {
+// (count, D) → (D, count), with zeros up to whole vectors.
+void pack(Rows to, Matrix from, int64_t count, int64_t D) {
   for (int64_t d = 0; d < D; d++) {
-    for (int64_t i = 0; i < count; i++) to.data[d * to.row + i] = from.data[i * from.row + d] * factor;
+    for (int64_t i = 0; i < count; i++) to.data[d * to.row + i] = from.data[i * from.stride + d];
     std::fill(to.data + d * to.row + count, to.data + d * to.row + padded(count), 0.0f);
   }
 }
@@ -150,6 +155,12 @@ void unpack(Rows to, Rows from, int64_t count, int64_t D, Factor factor) {
     for (int64_t d = 0; d < D; d++) to.data[i * to.row + d] = from.data[d * from.row + i] * factor(i);
 }
 
+// Rows that are gone through again and again lie far apart in a joined projection, each on a page of its own.
+Matrix gathered(float *to, Matrix from, int64_t count, int64_t D) {
+  for (int64_t i = 0; i < count; i++) std::copy_n(from.from(i).data, D, to + i * D);
+  return {to, D};
+}
+
 // Blocks of queries of one head, one after the other.
 struct Forward {
   const Kernels &use = best();
@@ -157,22 +168,24 @@ struct Forward {
   Rows y;
   float *logsumexp;
   int64_t T, S, D;
-  float scale;
   Rows queries, scores, output;
   Statistics lanes;
+  float *keys, *values;
 
-  static int64_t needed(int64_t D) { return block * (2 * D + block + 3); }
+  static int64_t needed(int64_t S, int64_t D) { return block * (2 * D + block + 3) + 2 * padded(S * D); }
 
   void take(Memory &memory) {
     queries = {memory.take(D * block), block};
     output = {memory.take(D * block), block};
     scores = {memory.take(block * block), block};
-    lanes = {memory.take(block), memory.take(block), memory.take(block)};
+    lanes = {static_cast<float>(scale_of(D) * log2e), memory.take(block), memory.take(block), memory.take(block)};
+    keys = memory.take(S * D);
+    values = memory.take(S * D);
   }
 
   void run(int64_t first) {
     auto count = std::min(block, T - first), columns = padded(count);
-    pack(queries, q.from(first), count, D, scale);
+    pack(queries, q.from(first), count, D);
     std::fill_n(lanes.maximum, block, -std::numeric_limits<float>::infinity());
     std::fill_n(lanes.sum, block, 0.0f);
     std::fill_n(output.data, D * block, 0.0f);
@@ -187,8 +200,6 @@ struct Forward {
     unpack(y.from(first), output, count, D, [&](int64_t i) { return 1 / lanes.sum[i]; });
   }
 };
-
-float scale_of(int64_t D) { return static_cast<float>(1 / std::sqrt(static_cast<double>(D))); }
 
 // (B, T, H, D) in memory, seen as (B, H, T, D).
 at::Tensor joined_like(const at::Tensor &x) {
@@ -211,10 +222,10 @@ struct Backward {
   const float *logsumexp;
   int64_t T, S, D;
   Rows keys, values, keyRows, keySums, valueSums, scores, changes, querySums;
-  float *delta;
+  float *delta, *queries, *changesOfY;
 
   static int64_t needed(int64_t T, int64_t D) {
-    return block * (4 * D + padded(D) + 2 * block) + padded(T) * (padded(D) + 1);
+    return block * (4 * D + padded(D) + 2 * block) + padded(T) * (padded(D) + 1) + 2 * padded(T * D);
   }
 
   void take(Memory &memory) {
@@ -223,6 +234,8 @@ struct Backward {
     keyRows = {memory.take(block * padded(D)), padded(D)};
     querySums = {memory.take(T * padded(D)), padded(D)};
     delta = memory.take(T);
+    queries = memory.take(T * D);
+    changesOfY = memory.take(T * D);
   }
 
   void run() {
@@ -236,8 +249,8 @@ struct Backward {
   }
 
   void keys_from(int64_t first, int64_t count) {
-    pack(keys, k.from(first), count, D, 1);
-    pack(values, v.from(first), count, D, 1);
+    pack(keys, k.from(first), count, D);
+    pack(values, v.from(first), count, D);
     for (int64_t i = 0; i < count; i++) {
       auto row = keyRows.data + i * keyRows.row;
       std::copy_n(k.from(first + i).data, D, row);
@@ -272,14 +285,17 @@ struct PictureAttention : torch::autograd::Function<PictureAttention> {
     auto sums = logsumexp.mutable_data_ptr<float>();
     auto blocks = (T + block - 1) / block;
     lora::parallel(logsumexp.size(0) * blocks, 1, [&](int64_t begin, int64_t end) {
-      Memory memory(Forward::needed(D));
+      Memory memory(Forward::needed(S, D));
       Forward work;
       work.T = T, work.S = S, work.D = D;
-      work.scale = static_cast<float>(scale_of(D) * log2e);
       work.take(memory);
       for (auto i = begin; i < end; i++) {
         auto index = i / blocks;
-        work.q = head(q, index), work.k = head(k, index), work.v = head(v, index);
+        if (i == begin || i % blocks == 0) {
+          work.k = gathered(work.keys, head(k, index), S, D);
+          work.v = gathered(work.values, head(v, index), S, D);
+        }
+        work.q = head(q, index);
         work.y = head_to_write(y, index);
         work.logsumexp = sums + index * T;
         work.run(i % blocks * block);
@@ -307,7 +323,9 @@ struct PictureAttention : torch::autograd::Function<PictureAttention> {
       work.T = T, work.S = S, work.D = D;
       work.take(memory);
       for (auto i = begin; i < end; i++) {
-        work.q = head(q, i), work.k = head(k, i), work.v = head(v, i), work.y = head(y, i), work.dy = head(dy, i);
+        work.q = gathered(work.queries, head(q, i), T, D);
+        work.dy = gathered(work.changesOfY, head(dy, i), T, D);
+        work.k = head(k, i), work.v = head(v, i), work.y = head(y, i);
         work.dq = target(0, i), work.dk = target(1, i), work.dv = target(2, i);
         work.logsumexp = sums + i * T;
         work.run();

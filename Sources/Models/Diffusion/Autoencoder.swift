@@ -80,7 +80,7 @@ final class AutoencoderAttention: Module {
         let (B, C, H, W) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
         let tokens = try groupNorm(x).view(B, C, H * W).transpose(1, 2)
         let parts = try joined([toQ, toK, toV], tokens).view(B, 1, H * W, 3 * C).split([C, C, C], dim: -1)
-        let y = try scaledDotProductAttention(parts[0], parts[1], parts[2], groupedQueries: false)
+        let y = try pictureAttention(parts[0], parts[1], parts[2])
         return try toOut[0](y.view(B, H * W, C)).transpose(1, 2).reshape(B, C, H, W) + x
     }
 }

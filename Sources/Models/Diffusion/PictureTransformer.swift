@@ -31,8 +31,7 @@ final class PictureAttention: Module {
             } else {
                 try joined([toQ, toK, toV], x).split([C, C, C], dim: -1)
             }
-        let y = try scaledDotProductAttention(
-            split(parts[0]), split(parts[1]), split(parts[2]), groupedQueries: false)  // (B, H, T, D)
+        let y = try pictureAttention(split(parts[0]), split(parts[1]), split(parts[2]))  // (B, H, T, D)
         return try toOut[0](y.transpose(1, 2).reshape(B, -1, C), residual: residual)
     }
 }

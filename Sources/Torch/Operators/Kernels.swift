@@ -92,6 +92,11 @@ public func attention(_ q: Tensor, _ k: Tensor, _ v: Tensor, lengths: [Int]) thr
     try own.attention(q, k, v, lengths)
 }
 
+/// Softmax attention without a mask: q (B, H, T, D), k and v (B, H, S, D) → (B, H, T, D), in memory as (B, T, H, D).
+public func pictureAttention(_ q: Tensor, _ k: Tensor, _ v: Tensor) throws -> Tensor {
+    try own.pictureAttention(q, k, v)
+}
+
 /// The summed loss of x (T, C) against `labels` (T) through a frozen head; positions labelled below 0 do not count.
 public func crossEntropy(_ x: Tensor, labels: Tensor, head: StoredWeight) throws -> Tensor {
     try own.crossEntropy(x, labels, head.data, head.ggmlType ?? -1, head.outputs)
@@ -123,6 +128,7 @@ private enum own {
         "lora::group_norm_silu(Tensor x, int groups, Tensor weight, Tensor bias, float epsilon) -> Tensor")
     static let rope = Operator("lora::rope(Tensor x, Tensor cosines, Tensor sines, Tensor positions) -> Tensor")
     static let attention = Operator("lora::attention(Tensor q, Tensor k, Tensor v, int[] lengths) -> Tensor")
+    static let pictureAttention = Operator("lora::picture_attention(Tensor q, Tensor k, Tensor v) -> Tensor")
     static let crossEntropy = Operator(
         "lora::cross_entropy(Tensor x, Tensor labels, Tensor head, int type, int outputs) -> Tensor"
     )
