@@ -1,9 +1,9 @@
 // lora::picture_attention(q, k, v): softmax(q kᵀ / √D) v, without a mask.
 //
 // Flash attention (Dao et al., arXiv:2205.14135; backward: arXiv:2307.08691) for heads too small for a general matrix
-// library: blocks of queries and keys stay in the cache, no T × S matrix is kept. What lies side by side in a vector is
-// queries forward and keys backward, so that vectors are full whatever the head size, and a maximum or a sum over the
-// other side needs no shuffling.
+// library, in fp32 on the CPU; libtorch's own serves the rest. Blocks of queries and keys stay in the cache, no T × S
+// matrix is kept. Side by side in a vector lie queries forward and keys backward, so that vectors are full whatever the
+// head size, and a maximum or a sum over the other side needs no shuffling.
 //
 // B pictures, H heads, T queries, S keys, D head size.
 #include "Elements.h"
@@ -25,9 +25,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t block = 64;    // queries and keys that are worked on at once
-constexpr int64_t widest = 16;   // floats in the widest vector of any processor
-constexpr int64_t largest = 256; // head size
+constexpr int64_t block = 64;     // queries and keys that are worked on at once
+constexpr int64_t widest = 16;    // floats in the widest vector of any processor
+constexpr int64_t largest = 128;  // head size; beyond it libtorch's larger products are as fast
 constexpr double log2e = 1.4426950408889634;
 
 // Rows, or the columns of a transposed matrix, lie `stride` elements apart, and the elements of each side by side.
@@ -102,11 +102,10 @@ namespace avx512 {
 
 const Kernels &best() {
 #if defined(__x86_64__)
-  auto has = [](bool known) { return known; };
-  if (has(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     return avx512::kernels;
-  if (has(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return avx2::kernels;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kernels;
 #endif
   return plain::kernels;
 }
@@ -122,8 +121,9 @@ Matrix head(const at::Tensor &x, int64_t index) {
 }
 
 Rows head_to_write(at::Tensor &x, int64_t index) {
+  auto all = x.mutable_data_ptr<float>();
   auto from = head(x, index);
-  return {x.mutable_data_ptr<float>() + (from.data - lora::floats(x)), from.stride};
+  return {all + (from.data - lora::floats(x)), from.stride};
 }
 
 // A thread's working memory, handed out in whole cache lines.
@@ -242,17 +242,17 @@ struct Backward {
     for (int64_t t = 0; t < T; t++) delta[t] = dot(y.from(t).data, dy.from(t).data, D);
     std::fill_n(querySums.data, T * querySums.row, 0.0f);
     for (int64_t key = 0; key < S; key += block) keys_from(key, std::min(block, S - key));
-    auto scale = scale_of(D);
     if (!dq.data) return;
     for (int64_t t = 0; t < T; t++)
-      for (int64_t d = 0; d < D; d++) dq.data[t * dq.row + d] = querySums.data[t * querySums.row + d] * scale;
+      std::transform(querySums.from(t).data, querySums.from(t).data + D, dq.from(t).data,
+                     [scale = scale_of(D)](float x) { return x * scale; });
   }
 
   void keys_from(int64_t first, int64_t count) {
     pack(keys, k.from(first), count, D);
     pack(values, v.from(first), count, D);
     for (int64_t i = 0; i < count; i++) {
-      auto row = keyRows.data + i * keyRows.row;
+      auto row = keyRows.from(i).data;
       std::copy_n(k.from(first + i).data, D, row);
       std::fill(row + D, row + keyRows.row, 0.0f);
     }
@@ -340,10 +340,11 @@ at::Tensor picture_attention(const at::Tensor &q, const at::Tensor &k, const at:
               q.size(1) == k.size(1) && q.size(3) == k.size(3) && q.numel() > 0 && k.numel() > 0,
               "picture_attention: q ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes());
   auto is_plain = [](const at::Tensor &x) { return x.is_cpu() && x.scalar_type() == at::kFloat; };
-  if (!is_plain(q) || !is_plain(k) || !is_plain(v) || q.size(3) > largest)
-    return at::scaled_dot_product_attention(q, k, v);
   auto straight = [](const at::Tensor &x) { return x.stride(3) == 1 ? x : x.contiguous(); };
-  return PictureAttention::apply(straight(q), straight(k), straight(v));
+  auto queries = straight(q), keys = straight(k), values = straight(v);
+  if (!is_plain(q) || !is_plain(k) || !is_plain(v) || q.size(3) > largest)
+    return at::scaled_dot_product_attention(queries, keys, values);
+  return PictureAttention::apply(queries, keys, values);
 }
 
 }  // namespace
