@@ -43,7 +43,7 @@ public struct SampleArguments: ParsableArguments {
     public var seed = 42
 
     /// As `WIDTHxHEIGHT`.
-    @Option(help: "Pixels, as 512 or 768x512. Default: what the base was trained on.")
+    @Option(help: "Pixels, as 512 or 768x512, multiples of 8. Default: what the base was trained on.")
     public var size: SampleSize?
 
     /// Pictures.
@@ -53,6 +53,14 @@ public struct SampleArguments: ParsableArguments {
     /// As `clip_skip` of a configuration.
     @Option(help: "Layer of the text encoder that is read: 1 the last.")
     public var clipSkip = 1
+
+    /// As `prediction_type` of a configuration.
+    @Option(help: "What the model predicts: epsilon or v_prediction. Default: as the base says.")
+    public var prediction: PredictionChoice?
+
+    /// As `zero_terminal_snr` of a configuration.
+    @Flag(help: "The schedule ends in pure noise, as an adapter was trained.")
+    public var zeroTerminalSnr = false
 
     /// Another autoencoder.
     @Option(help: "Another autoencoder than the base's: a folder or a file.")
@@ -88,6 +96,7 @@ public struct SampleArguments: ParsableArguments {
 }
 
 extension SamplerChoice: ExpressibleByArgument {}
+extension PredictionChoice: ExpressibleByArgument {}
 
 extension SampleSize: ExpressibleByArgument {
     /// Reads `512` or `768x512`, multiples of 8.

@@ -26,7 +26,7 @@ struct Train: ParsableCommand {
         Interrupt.listen()
         let recipe = FineTune(configuration, command: command, program: Version.text, say: Console.say)
         if try recipe.run() == .interrupted {
-            Console.say("stopped and saved; the same command goes on from here")
+            Console.say("stopped; the same command goes on from what is saved")
             throw ExitStatus(130)
         }
     }

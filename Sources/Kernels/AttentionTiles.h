@@ -31,7 +31,7 @@ LORA_INLINE Floats power_of_two(Floats x) {
   return p * (Floats)((Integers)shifted << 23);
 }
 
-// C (rows × vectors) = or += A · B, held in registers. Strides of 1 that are known here leave few addresses to compute.
+// C (rows × vectors) = or += A · B, held in registers. A stride of 1 known beforehand leaves few addresses to compute.
 template <int rows, int vectors, bool isTransposed>
 LORA_INLINE void tile(Rows c, Matrix a, Matrix b, int64_t depth, bool adds) {
 #pragma clang fp contract(fast)

@@ -18,7 +18,7 @@ public struct LoRAPrompt: Sendable, Equatable {
 
     /// Reads `<lora:NAME>`, `<lora:NAME:STRENGTH>`, `<lora:NAME:TEXT:UNET>`, also with `te=` and `unet=`.
     ///
-    /// Throws where a strength is no number.
+    /// Throws where a strength is no number, and where a mention is not closed or has no name.
     public init(_ prompt: String) throws {
         var (text, mentions) = ("", [Mention]())
         var rest = prompt[...]
@@ -27,9 +27,13 @@ public struct LoRAPrompt: Sendable, Equatable {
             mentions.append(try Self.mention(rest[start.upperBound..<end], in: rest[start.lowerBound...end]))
             rest = rest[rest.index(after: end)...]
         }
-        let words = (text + rest).split(separator: " ", omittingEmptySubsequences: true)
-        self.text = words.joined(separator: " ")
-        self.mentions = mentions
+        guard let stray = [text, String(rest)].first(where: { $0.contains("<lora") }) else {
+            let words = (text + rest).split(separator: " ", omittingEmptySubsequences: true)
+            (self.text, self.mentions) = (words.joined(separator: " "), mentions)
+            return
+        }
+        let shown = stray[(stray.firstRange(of: "<lora")?.lowerBound ?? stray.startIndex)...].prefix(40)
+        throw LoRAError.prompt("'\(shown)' names no adapter; write <lora:NAME:0.8>")
     }
 
     private static func mention(_ inside: Substring, in whole: Substring) throws -> Mention {

@@ -10,7 +10,7 @@ public enum Interrupt {
 
     private static let note: StaticString = """
 
-        stopping after this step; once more ends at once and loses the steps since the last checkpoint
+        stopping as soon as what is done can be kept; once more ends at once and loses the steps since the last checkpoint
 
         """
 

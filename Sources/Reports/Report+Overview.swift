@@ -114,7 +114,7 @@ extension Report {
     private var bestEpochLine: String {
         let epochs = history.epochs.filter(\.isComplete)
         let best = epochs.min { ($0.averageLoss ?? .infinity) < ($1.averageLoss ?? .infinity) }
-        guard let best, let loss = best.averageLoss else { return bestLine(nil) }
+        guard let best, let loss = best.averageLoss else { return bestLine(history.best) }
         return language(
             "\(Numbers.loss(loss)) (average of epoch \(best.number))", "\(Numbers.loss(loss))(第 \(best.number) 轮平均)")
     }

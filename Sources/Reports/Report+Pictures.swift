@@ -75,15 +75,16 @@ extension Report {
         let prompt = "\(example) <lora:\(name):0.8>"
         let command = [
             "./lora sample --base", base.shellWord, "--lora-dir", runPath.shellWord, "--prompt", prompt.shellWord,
-            "-o picture.png",
+            samplingOptions, "-o picture.png",
         ].joined(separator: " ")
         let folder = runPath == "." ? "." : runPath
+        let guidance = value("samples.guidance_scale").map { "guidance_scale=\($0), " } ?? ""
         let python = """
             from diffusers import StableDiffusionPipeline
 
             pipe = StableDiffusionPipeline.\(loader(base))
             pipe.load_lora_weights(\(Markdown.python(folder)), weight_name=\(Markdown.python(file.path)))
-            pipe(\(Markdown.python(example)), cross_attention_kwargs={"scale": 0.8}).images[0].save("picture.png")
+            pipe(\(Markdown.python(example)), \(guidance)cross_attention_kwargs={"scale": 0.8}).images[0].save("picture.png")
             """
         return [
             language("## How to use", "## 如何使用"),
@@ -97,6 +98,20 @@ extension Report {
             Markdown.block(command, "bash"), language("With diffusers:", "使用 diffusers:"),
             Markdown.block(python, "python"),
         ]
+    }
+
+    /// What the run's own samples were made with, where it is not the default.
+    private var samplingOptions: String {
+        let options = [
+            ("samples.guidance_scale", "--guidance", "7.5"), ("samples.sampler", "--sampler", "dpmpp_2m"),
+            ("samples.sampling_steps", "--steps", "25"), ("clip_skip", "--clip-skip", "1"),
+            ("prediction_type", "--prediction", ""), ("vae", "--vae", ""),
+        ]
+        var words = options.compactMap { key, option, usual in
+            value(key).flatMap { $0 == usual ? nil : "\(option) \($0.shellWord)" }
+        }
+        if value("zero_terminal_snr") == "true" { words.append("--zero-terminal-snr") }
+        return words.joined(separator: " ")
     }
 
     private func loader(_ base: String) -> String {

@@ -49,7 +49,7 @@ public struct PictureOptions: Sendable, Equatable {
 }
 
 /// What a diffusion model predicts.
-public enum PredictionChoice: String, Sendable, CaseIterable {
+public enum PredictionChoice: String, Sendable, CaseIterable, Codable {
     /// The noise, or the velocity.
     case epsilon, velocity = "v_prediction"
 }

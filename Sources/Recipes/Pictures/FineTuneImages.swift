@@ -110,8 +110,17 @@ struct FineTuneImages: Recipe {
     }
 
     private var warnings: [String] {
-        guard configuration.pictures.zeroTerminalSNR, base.noise.prediction == .epsilon else { return [] }
-        return ["zero_terminal_snr: of pure noise, a model that predicts noise learns nothing; it is for v_prediction"]
+        var warnings: [String] = []
+        if configuration.pictures.zeroTerminalSNR, base.noise.prediction == .epsilon {
+            warnings.append(
+                "zero_terminal_snr: of pure noise, a model that predicts noise learns nothing; it is for v_prediction")
+        }
+        if let told = try? PictureBase(base.url).noise.prediction, told != base.noise.prediction {
+            warnings.append(
+                "prediction_type is \(base.noise.prediction.rawValue), the base says \(told.rawValue); the adapter will work "
+                    + "only where that is set, too")
+        }
+        return warnings
     }
 
     private var sampleSize: SampleSize {

@@ -23,7 +23,15 @@ public struct SamplePictures {
     /// Loads the base and the adapters, and makes the pictures.
     public func run() throws {
         let base = try PictureBase(
-            ModelCatalogue.locate(arguments.base), autoencoder: arguments.vae.map { URL(fileURLWithPath: $0) })
+            ModelCatalogue.locate(arguments.base), autoencoder: arguments.vae.map { URL(fileURLWithPath: $0) },
+            prediction: arguments.prediction.flatMap { Prediction(rawValue: $0.rawValue) })
+        guard arguments.clipSkip <= base.textEncoder.config.layers else {
+            throw UsageError(
+                problem:
+                    "--clip-skip \(arguments.clipSkip): this text encoder has \(base.textEncoder.config.layers) layers")
+        }
+        var noiseConfig = base.noise
+        noiseConfig.rescalesToZeroSNR = noiseConfig.rescalesToZeroSNR || arguments.zeroTerminalSnr
         let device = try Accelerator.load(arguments.device)
         let placement = Placement(device, device == .cpu ? .float32 : .bfloat16)
         let (unet, encoder) = (try base.loadUNet(on: placement), try base.loadTextEncoder(on: placement))
@@ -35,7 +43,7 @@ public struct SamplePictures {
         let painter = PicturePainter(
             unet: unet, autoencoder: try base.loadAutoencoder(on: Placement(device, .float32)),
             text: PictureText(encoder, try base.tokenizer(), clipSkip: arguments.clipSkip),
-            schedule: NoiseSchedule(base.noise),
+            schedule: NoiseSchedule(noiseConfig),
             options: DenoisingOptions(
                 sampler: SamplerKind(rawValue: arguments.sampler.rawValue) ?? .dpmSolver, steps: arguments.steps,
                 guidance: arguments.guidance))
