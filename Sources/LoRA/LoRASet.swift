@@ -91,14 +91,19 @@ extension LoRAConfig {
     /// The layers of `model` that are meant. Throws where a pattern means none, with the names there are.
     @discardableResult
     public func check(against model: Module) throws -> [(path: String, layer: any AdaptedLayer)] {
-        let layers = model.modules(of: (any AdaptedLayer).self)
+        let layers = model.modules(of: (any AdaptedLayer).self).map { (path: $0.path, layer: $0.module) }
+        return try chosen(of: layers, path: \.path)
+    }
+
+    /// The same of layers that are known by their paths alone, in their order.
+    public func chosen<Layer>(of layers: [Layer], path: (Layer) -> String) throws -> [Layer] {
         let patterns = targets.map(TargetPattern.init)
-        let idle = patterns.first { pattern in !layers.contains { pattern.matches($0.path) } }
+        let idle = patterns.first { pattern in !layers.contains { pattern.matches(path($0)) } }
         if idle != nil || patterns.isEmpty {
-            let names = Set(layers.map { LoRASet.leafName($0.path) }).sorted()
+            let names = Set(layers.map { LoRASet.leafName(path($0)) }).sorted()
             throw LoRAError.noMatch(key: key, pattern: idle?.text ?? "", names: names)
         }
-        return layers.filter { layer in patterns.contains { $0.matches(layer.path) } }.map { ($0.path, $0.module) }
+        return layers.filter { layer in patterns.contains { $0.matches(path(layer)) } }
     }
 }
 

@@ -71,10 +71,10 @@ public struct TextBase {
 }
 
 extension FileFact {
-    /// Reads and hashes a file.
-    init(_ url: URL, shownAs path: String? = nil) throws {
+    /// Reads and hashes a file, unless its hash is known.
+    init(_ url: URL, shownAs path: String? = nil, sha256 known: String? = nil) throws {
         self.init(
-            path: path ?? url.relativePath, bytes: try MappedFile(url).count, sha256: try Formats.sha256(of: url)
-        )
+            path: path ?? url.relativePath, bytes: try MappedFile(url).count,
+            sha256: try known ?? Formats.sha256(of: url))
     }
 }

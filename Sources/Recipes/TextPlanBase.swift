@@ -40,13 +40,8 @@ struct PlannedAdapter {
 
     /// Throws as training does where a pattern means no layer.
     init(_ config: LoRAConfig, _ base: PlannedBase) throws {
-        let patterns = config.targets.map(TargetPattern.init)
-        let names = Set(base.layers.map { Self.leaf($0.path) }).sorted()
-        if let idle = patterns.first(where: { pattern in !base.layers.contains { pattern.matches($0.path) } }) {
-            throw LoRAError.noMatch(key: "target_modules", pattern: idle.text, names: names)
-        }
         self.config = config
-        layers = base.layers.filter { layer in patterns.contains { $0.matches(layer.path) } }
+        layers = try config.chosen(of: base.layers) { $0.path }
     }
 
     /// One line of the match table.

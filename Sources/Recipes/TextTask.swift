@@ -18,13 +18,14 @@ final class TextTask: TrainingTask {
     private let data: TextData
     private let configuration: Configuration
     private let prompts: PromptEncoder
-    private var epochOrder: (epoch: Int, steps: [[[Int]]])?
+    private var order: EpochOrder<Int>
 
     init(
         _ model: Llama, _ adapters: LoRASet, base: TextBase, data: TextData, configuration: Configuration
     ) throws {
         (self.model, self.adapters, self.base, self.data) = (model, adapters, base, data)
         self.configuration = configuration
+        order = EpochOrder(stepsPerEpoch: data.plan.stepsPerEpoch, plan: data.plan.steps(epoch:))
         prompts = try PromptEncoder(
             base.tokenizer, systemPrompt: configuration.data.systemPrompt, isRaw: data.summary.isRaw)
     }
@@ -32,7 +33,7 @@ final class TextTask: TrainingTask {
     // MARK: - Gradients
 
     func computeGradients(step: Int, scale: Double) throws -> StepMeasure {
-        let microBatches = microBatches(ofStep: step)
+        let microBatches = order.microBatches(ofStep: step)
         let all = microBatches.flatMap { $0 }.map { data.training[$0] }
         // Weighted by tokens, so that N micro-batches of one sample equal one of N samples.
         let supervised = max(1, all.reduce(0) { $0 + $1.trainedCount })
@@ -58,16 +59,8 @@ final class TextTask: TrainingTask {
         return try model.loss(batch.tokens, labels: batch.labels, lengths: batch.lengths)
     }
 
-    private func microBatches(ofStep step: Int) -> [[Int]] {
-        let (epoch, index) = (step / data.plan.stepsPerEpoch, step % data.plan.stepsPerEpoch)
-        if let epochOrder, epochOrder.epoch == epoch { return epochOrder.steps[index] }
-        let steps = data.plan.steps(epoch: epoch)
-        epochOrder = (epoch, steps)
-        return steps[index]
-    }
-
     func samples(ofStep step: Int) -> [String] {
-        microBatches(ofStep: step).flatMap { $0 }.map { data.training[$0].source }.map { "\($0.file):\($0.line)" }
+        order.microBatches(ofStep: step).flatMap { $0 }.map { data.training[$0].source }.map { "\($0.file):\($0.line)" }
     }
 
     // MARK: - Looking at it

@@ -115,9 +115,10 @@ struct FineTuneImages: Recipe {
             warnings.append(
                 "zero_terminal_snr: of pure noise, a model that predicts noise learns nothing; it is for v_prediction")
         }
-        if let told = try? PictureBase(base.url).noise.prediction, told != base.noise.prediction {
+        let stored = base.storedPrediction
+        if stored != base.noise.prediction {
             warnings.append(
-                "prediction_type is \(base.noise.prediction.rawValue), the base says \(told.rawValue); the adapter will work "
+                "prediction_type is \(base.noise.prediction.rawValue), the base says \(stored.rawValue); the adapter will work "
                     + "only where that is set, too")
         }
         return warnings

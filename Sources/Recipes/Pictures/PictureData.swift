@@ -30,11 +30,12 @@ struct PictureData {
             path: folder ?? metadata?.deletingLastPathComponent() ?? URL(fileURLWithPath: "."), metadata: metadata,
             options: options)
         var (training, held) = try all.divided(share: configuration.data.validationSplit, seed: seed)
-        var (files, warnings) = (all.files, all.summary.warnings)
+        var (pictures, files, warnings) = (all.samples, all.files, all.summary.warnings)
         if let path = configuration.data.validationData {
             options.regularisation = nil
             let other = try PictureDataset(path: URL(fileURLWithPath: path, isDirectory: true), options: options)
             held += other.samples
+            pictures += other.samples
             files += other.files
             warnings += other.summary.warnings.map { "validation_data: \($0)" }
             let known = Set(training.map(\.contentHash))
@@ -49,7 +50,8 @@ struct PictureData {
             seed: seed)
         validation = training.count..<training.count + held.count
         samples = training + held
-        self.files = try files.map { try FileFact($0) }
+        let hashes = Dictionary(pictures.map { ($0.url, $0.contentHash) }) { first, _ in first }
+        self.files = try files.map { try FileFact($0, sha256: hashes[$0]) }
         (summary, self.warnings, self.resolution) = (all.summary, warnings, resolution)
         self.options = configuration.pictures
     }

@@ -20,12 +20,13 @@ final class PictureTask: TrainingTask {
     private let configuration: Configuration
     private let studio: PictureStudio
     private let exports: PictureExports
-    private var epochOrder: (epoch: Int, steps: [[[PictureUse]]])?
+    private var order: EpochOrder<PictureUse>
 
     init(_ parts: Parts) {
         (unet, adapters, text) = (parts.unet, parts.adapters, parts.text)
         (data, latents, schedule) = (parts.data, parts.latents, parts.schedule)
         (configuration, studio, exports) = (parts.configuration, parts.studio, parts.exports)
+        order = EpochOrder(stepsPerEpoch: data.plan.stepsPerEpoch, plan: data.plan.steps(epoch:))
     }
 
     /// What a task is made of.
@@ -44,7 +45,7 @@ final class PictureTask: TrainingTask {
     // MARK: - Gradients
 
     func computeGradients(step: Int, scale: Double) throws -> StepMeasure {
-        let microBatches = microBatches(ofStep: step)
+        let microBatches = order.microBatches(ofStep: step)
         let count = microBatches.reduce(0) { $0 + $1.count }
         var (loss, place) = (0.0, 0)
         for (index, uses) in microBatches.enumerated() {
@@ -89,16 +90,8 @@ final class PictureTask: TrainingTask {
         return batch
     }
 
-    private func microBatches(ofStep step: Int) -> [[PictureUse]] {
-        let (epoch, index) = (step / data.plan.stepsPerEpoch, step % data.plan.stepsPerEpoch)
-        if let epochOrder, epochOrder.epoch == epoch { return epochOrder.steps[index] }
-        let steps = data.plan.steps(epoch: epoch)
-        epochOrder = (epoch, steps)
-        return steps[index]
-    }
-
     func samples(ofStep step: Int) -> [String] {
-        microBatches(ofStep: step).flatMap { $0 }.map { data.samples[$0.sample].url.relativePath }
+        order.microBatches(ofStep: step).flatMap { $0 }.map { data.samples[$0.sample].url.relativePath }
     }
 
     // MARK: - Looking at it

@@ -33,6 +33,8 @@ public struct PictureBase: Sendable {
     public let autoencoder: PicturePart<AutoencoderConfig>
     /// The noise that the model was trained with, and what it predicts.
     public let noise: NoiseScheduleConfig
+    /// What its files say that it predicts, whatever was asked for.
+    public let storedPrediction: Prediction
     private let noiseFiles: [URL]
     private let tokens: TokenizerPlace
 
@@ -54,12 +56,14 @@ public struct PictureBase: Sendable {
             own = Result { try folder.autoencoder() }
             kind = unet.config.usesLinearProjection ? .stableDiffusion2 : .stableDiffusion1
             (noise, noiseFiles) = try folder.noise()
+            storedPrediction = noise.prediction
             noise.prediction = prediction ?? noise.prediction
             tokens = .folder(url.appendingPathComponent("tokenizer", isDirectory: true))
         } else {
             let file = try PictureFile(url)
             kind = try file.kind()
             (noise, noiseFiles) = file.noise(kind)
+            storedPrediction = noise.prediction
             noise.prediction = prediction ?? noise.prediction
             (unet, textEncoder) = (try file.unet(kind, noise.prediction), try file.textEncoder(kind))
             own = Result { try file.autoencoder() }
